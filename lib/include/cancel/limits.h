@@ -1,0 +1,35 @@
+/**
+ * Every limit, in one place. Each has a test at its edge (tests/unit/limits.c names them).
+ *
+ * A limit is either part of the format on disk, so that all programs must share it, or a bound on what
+ * one process spends. cancel-spool(5) repeats those of the format.
+ */
+#ifndef CANCEL_LIMITS_H
+#define CANCEL_LIMITS_H
+
+/* Of the format on disk. */
+#define CANCEL_TASK_ID_MAX 1024        /* bytes in a task id; at least 1 */
+#define CANCEL_RUN_ID_MAX 1024         /* bytes in a run id; at least 1 */
+#define CANCEL_NAME_MAX 200            /* bytes in a name before it is cut and hashed */
+#define CANCEL_RECORD_MAX (64 * 1024)  /* bytes in a record's file */
+#define CANCEL_REASON_MAX (32 * 1024)  /* bytes in a reason; spool.max_reason_bytes may lower it */
+#define CANCEL_DETAIL_MAX 4096         /* bytes in a decision's detail */
+#define CANCEL_PARTY_TEXT_MAX 255      /* bytes in a requester's or worker's name, host, program */
+#define CANCEL_JSON_DEPTH_MAX 16       /* objects and arrays inside one another in a record */
+#define CANCEL_REQUEST_ID_LENGTH 32    /* hex digits in a request id */
+#define CANCEL_BOOT_ID_LENGTH 36       /* characters in a boot id */
+
+/* Of the spool's keeping. */
+#define CANCEL_SETTLE_MS 5000          /* unparsable and younger than this: still being written */
+#define CANCEL_DRAFT_KEEP_S 3600       /* a draft older than this has no writer any more */
+#define CANCEL_CLOCK_STEP_MS 5000      /* a step of the clock over this stops a sweep's deletions */
+#define CANCEL_REFUSED_FILES_MAX 100   /* files kept in refused/ */
+#define CANCEL_LOCK_WAIT_MS 10000      /* longest wait for a name's lock */
+#define CANCEL_EXPIRES_MAX_S (10LL * 366 * 86400) /* longest life of a request that has an end */
+
+/* Of one process. */
+#define CANCEL_TRUSTED_USERS_MAX 64    /* uids in spool.trusted_users */
+#define CANCEL_PATH_LINKS_MAX 8        /* symbolic links followed on the way to the spool */
+#define CANCEL_ERROR_TEXT_MAX 1024     /* bytes in an error's sentence, its NUL included */
+
+#endif

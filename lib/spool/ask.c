@@ -1,0 +1,306 @@
+/*
+ * Asking. The first publish of a name can only create, so it needs no lock. If the name is taken, everything
+ * else happens under the lock, because what stands there may be decided, removed or published anew between a look
+ * and the answer, and an answer "already pending" must name a request that will be seen.
+ */
+#include "ask.h"
+
+#include "clock.h"
+#include "draft.h"
+#include "entry.h"
+#include "error.h"
+#include "lock.h"
+#include "record.h"
+#include "terms.h"
+#include "utf8.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Each turn ends with something of ours published or something else removed, but programs that know no lock
+ * may go on creating and deleting for ever. */
+#define PUBLISH_TURNS 1000
+
+/* --- what is asked ------------------------------------------------------------------------------------ */
+
+static int check_text(const char *text, size_t max, const char *what, struct cancel_error *error)
+{
+	size_t length = text ? strlen(text) : 0;
+
+	if (length > max)
+		return error_set(error, -EMSGSIZE, "the %s has %zu bytes; at most %zu are allowed", what, length,
+				 max);
+	if (!utf8_valid(text, length))
+		return error_set(error, -EILSEQ, "the %s '%s' is not valid UTF-8", what, QUOTE(text));
+	return 0;
+}
+
+static int check_terms(const struct cancel_request *request, struct cancel_error *error)
+{
+	if (request->expires_in_s < CANCEL_EXPIRES_NEVER || request->expires_in_s > CANCEL_EXPIRES_MAX_S)
+		return error_set(error, -EINVAL, "a request's life is 1 second to ten years, or never");
+	if (request->cancel_at_us < 0)
+		return error_set(error, -EINVAL, "a request's cancel time is after 1970");
+	return 0;
+}
+
+static int check_request(const struct cancel_spool *spool, const struct cancel_request *request,
+			 struct cancel_error *error)
+{
+	int code = check_text(request->reason, spool->options.max_reason_bytes, "reason", error);
+
+	if (code == 0)
+		code = check_text(request->requester.name, CANCEL_PARTY_TEXT_MAX, "requester's name", error);
+	if (code == 0)
+		code = check_text(request->requester.program, CANCEL_PARTY_TEXT_MAX, "program's name", error);
+	if (code == 0)
+		code = check_text(request->requester.host, CANCEL_PARTY_TEXT_MAX, "host's name", error);
+	return code == 0 ? check_terms(request, error) : code;
+}
+
+static void fill_requester(const struct cancel_spool *spool, struct cancel_party *party)
+{
+	if (!party->host)
+		party->host = spool->host;
+	if (!party->program)
+		party->program = program_invocation_short_name;
+	party->uid = geteuid();
+	party->gid = getegid();
+	party->pid = getpid();
+}
+
+static void fill_request(const struct cancel_spool *spool, struct cancel_request *request)
+{
+	draft_random_id(request->request_id);
+	request->status = CANCEL_STATUS_PENDING;
+	request->outcome = CANCEL_OUTCOME_NONE;
+	request->malformed = false;
+	request->requested_at_us = clock_realtime_us();
+	request->boottime_ns = clock_boottime_ns();
+	memcpy(request->boot_id, clock_boot_id(), sizeof request->boot_id);
+	if (request->expires_in_s == CANCEL_EXPIRES_DEFAULT)
+		request->expires_in_s = spool->options.expire_after_s;
+	fill_requester(spool, &request->requester);
+}
+
+/* --- under the lock ----------------------------------------------------------------------------------- */
+
+static int publish_failed(const struct cancel_spool *spool, const struct entry *entry, int code,
+			  struct cancel_error *error)
+{
+	return error_system(error, code, "cannot publish 'pending/%s' in spool '%s'; nothing was requested",
+			    QUOTE(entry->file), SPOOL_QUOTE(spool));
+}
+
+/* The merged record keeps the request's id and everything in it, and replaces the file in one step. */
+static int rewrite_standing(const struct cancel_spool *spool, const struct entry *entry,
+			    const struct cancel_request *standing, struct cancel_error *error)
+{
+	struct record_text text;
+	int code = record_write(&text, standing, error);
+
+	if (code < 0)
+		return code;
+	code = draft_replace(spool, SPOOL_PENDING, entry->file, text.data, text.used, terms_mtime_us(standing));
+	record_text_clear(&text);
+	return code == 0 ? 0 : error_system(error, code, "cannot merge terms into 'pending/%s' in spool '%s'",
+					    QUOTE(entry->file), SPOOL_QUOTE(spool));
+}
+
+static int merge_into(const struct cancel_spool *spool, const struct entry *entry, struct standing *found,
+		      const struct cancel_request *request, struct cancel_request *standing,
+		      struct cancel_error *error)
+{
+	int code = 0;
+
+	if (terms_merge(&found->pending_request, request))
+		code = rewrite_standing(spool, entry, &found->pending_request, error);
+	if (code < 0)
+		return code;
+	if (standing)
+		request_move(standing, &found->pending_request);
+	return CANCEL_ALREADY_PENDING;
+}
+
+/* Make room, or answer. 0: room was made, publish again. */
+static int resolve_standing(const struct cancel_spool *spool, const struct entry *entry,
+			    struct standing *found, const struct cancel_request *request,
+			    struct cancel_request *standing, struct cancel_error *error)
+{
+	struct decision expiry = {.outcome = CANCEL_OUTCOME_EXPIRED};
+	int code;
+
+	if (found->litter) {
+		code = entry_unlink_pending(spool, entry, &found->pending_stat);
+		return code < 0 && code != -EEXIST && code != -ENOENT ? publish_failed(spool, entry, code, error)
+								      : 0;
+	}
+	if (!found->pending)
+		return 0;
+	if (!cancel_request_expired(&found->pending_request))
+		return merge_into(spool, entry, found, request, standing, error);
+	code = entry_decide(spool, entry, &expiry, NULL, error);
+	return code == -ENOENT ? 0 : code;
+}
+
+/* A foreign program has created the file and is writing it. Its name says whom to cancel, so ours takes its place
+ * as if it had been merged; what it writes from now on goes nowhere, and was the same wish. */
+static int take_over_unfinished(const struct cancel_spool *spool, const struct entry *entry,
+				const struct cancel_request *request, struct cancel_error *error)
+{
+	int code = rewrite_standing(spool, entry, request, error);
+
+	return code < 0 ? code : CANCEL_REQUESTED;
+}
+
+static int resolve(const struct cancel_spool *spool, const struct entry *entry,
+		   const struct cancel_request *request, struct cancel_request *standing,
+		   struct cancel_error *error)
+{
+	struct standing found;
+	int code = entry_read(spool, entry, &found, error);
+
+	if (code == -EINPROGRESS)
+		return take_over_unfinished(spool, entry, request, error);
+	if (code == -EBADMSG) {
+		code = entry_move_aside(spool, SPOOL_PENDING, entry->file, error);
+		return code < 0 ? code : -EAGAIN;
+	}
+	if (code < 0)
+		return code;
+	code = resolve_standing(spool, entry, &found, request, standing, error);
+	standing_clear(&found);
+	return code == CANCEL_REQUESTED ? -EAGAIN : code;
+}
+
+static int publish_draft(struct cancel_spool *spool, const struct draft *draft,
+			 const struct entry *entry, const struct cancel_request *request,
+			 struct cancel_request *standing, struct cancel_error *error)
+{
+	for (int turn = 0; turn < PUBLISH_TURNS; turn++) {
+		int code = draft_publish(spool, draft, true);
+
+		if (code != -EEXIST)
+			return code < 0 ? publish_failed(spool, entry, code, error) : CANCEL_REQUESTED;
+		code = resolve(spool, entry, request, standing, error);
+		if (code != -EAGAIN)
+			return code;
+	}
+	return publish_failed(spool, entry, -EBUSY, error);
+}
+
+int entry_publish(struct cancel_spool *spool, const struct entry *entry, const struct cancel_request *request,
+		  const char *ready, struct cancel_request *standing, struct cancel_error *error)
+{
+	struct record_text text;
+	struct draft draft;
+	int code = record_write(&text, request, error);
+
+	if (code < 0)
+		return code;
+	draft = (struct draft){entry->file, text.data, text.used, terms_mtime_us(request), ready};
+	code = publish_draft(spool, &draft, entry, request, standing, error);
+	record_text_clear(&text);
+	return code;
+}
+
+/* --- asking ------------------------------------------------------------------------------------------- */
+
+static int ask_locked(struct cancel_spool *spool, const struct entry *entry,
+		      const struct cancel_request *request, struct cancel_request *standing,
+		      struct cancel_error *error)
+{
+	struct name_lock lock;
+	int code = lock_take(spool, entry->name, &lock, error);
+
+	if (code < 0)
+		return code;
+	code = entry_publish(spool, entry, request, NULL, standing, error);
+	lock_drop(&lock);
+	return code;
+}
+
+/* Nothing stands there as a rule. */
+static int ask_once(struct cancel_spool *spool, const struct entry *entry,
+		    const struct cancel_request *request, struct cancel_request *standing,
+		    struct cancel_error *error)
+{
+	struct record_text text;
+	struct draft draft;
+	int code = record_write(&text, request, error);
+
+	if (code < 0)
+		return code;
+	draft = (struct draft){entry->file, text.data, text.used, terms_mtime_us(request), NULL};
+	code = draft_publish(spool, &draft, false);
+	record_text_clear(&text);
+	if (code == -EEXIST)
+		return ask_locked(spool, entry, request, standing, error);
+	return code < 0 ? publish_failed(spool, entry, code, error) : CANCEL_REQUESTED;
+}
+
+static int sync_pending(const struct cancel_spool *spool, struct cancel_error *error)
+{
+	int code = draft_sync_dir(spool, SPOOL_PENDING);
+
+	return code == 0 ? 0 : error_system(error, code, "the request stands in spool '%s', but may not survive a "
+					    "power cut: cannot sync 'pending'", SPOOL_QUOTE(spool));
+}
+
+/* Publish where the path leads. If the directory was replaced meanwhile, what was published went into one that
+ * nobody looks at, so it is published again. */
+int ask_publish(struct cancel_spool *spool, const struct entry *entry, const struct cancel_request *request,
+		struct cancel_request *standing, bool sync, struct cancel_error *error)
+{
+	for (bool again = false;; again = true) {
+		bool replaced;
+		int code = 0;
+
+		if (again)
+			code = spool_enter(spool, error);
+		else
+			spool_enter_unchecked(spool);
+		if (code < 0)
+			return code;
+		code = ask_once(spool, entry, request, standing, error);
+		replaced = spool_was_replaced(spool);
+		if (code >= 0 && !replaced && sync) {
+			int synced = sync_pending(spool, error);
+
+			code = synced < 0 ? synced : code;
+		}
+		spool_leave(spool);
+		if (!replaced)
+			return code;
+		if (standing)
+			cancel_request_clear(standing);
+	}
+}
+
+int ask_check(const struct cancel_spool *spool, struct cancel_request *request, struct entry *entry,
+	      struct cancel_error *error)
+{
+	int code = entry_init(entry, request->task_id, request->run, error);
+
+	if (code == 0)
+		code = check_request(spool, request, error);
+	if (code == 0)
+		fill_request(spool, request);
+	return code;
+}
+
+int cancel_spool_request(struct cancel_spool *spool, struct cancel_request *request,
+			 struct cancel_request *standing, struct cancel_error *error)
+{
+	struct cancel_request filled = *request;
+	struct entry entry;
+	int code = ask_check(spool, &filled, &entry, error);
+
+	if (code == 0)
+		code = ask_publish(spool, &entry, &filled, standing, true, error);
+	if (code == CANCEL_REQUESTED)
+		*request = filled;
+	return code;
+}

@@ -1,0 +1,62 @@
+#include "clock_state.h"
+
+#include "clock.h"
+#include "draft.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+int clock_state_read(const struct cancel_spool *spool, struct clock_state *state)
+{
+	char text[512];
+	const char *boot_id;
+	json_int_t offset_ms, since_us, swept_at_us;
+	json_t *json;
+	ssize_t length = store_read_small(spool->fds[SPOOL_ROOT], FILE_SWEPT, text, sizeof text);
+	int code;
+
+	json = length > 0 ? json_loadb(text, (size_t)length, 0, NULL) : NULL;
+	code = json ? json_unpack(json, "{s:s, s:I, s:I, s:I}", "boot_id", &boot_id, "offset_ms", &offset_ms,
+				  "since_us", &since_us, "swept_at_us", &swept_at_us)
+		    : -1;
+	if (code == 0) {
+		*state = (struct clock_state){
+			.offset_ms = offset_ms, .since_us = since_us, .swept_at_us = swept_at_us};
+		(void)snprintf(state->boot_id, sizeof state->boot_id, "%s", boot_id);
+	}
+	json_decref(json);
+	return code == 0 ? 0 : -ENOENT;
+}
+
+int clock_state_write(const struct cancel_spool *spool, const struct clock_state *state)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof text,
+		       "{\"boot_id\": \"%s\", \"offset_ms\": %" PRId64 ", \"since_us\": %" PRId64
+		       ", \"swept_at_us\": %" PRId64 "}\n",
+		       state->boot_id, state->offset_ms, state->since_us, state->swept_at_us);
+	return draft_replace(spool, SPOOL_ROOT, FILE_SWEPT, text, strlen(text), 0);
+}
+
+int64_t clock_state_advance(const struct cancel_spool *spool, struct clock_state *state)
+{
+	int64_t offset_ms = clock_offset_ms(), step_ms;
+
+	if (clock_state_read(spool, state) == 0 && !strcmp(state->boot_id, clock_boot_id())) {
+		/* Against the first offset and not the last, so that many small steps show like one large. */
+		step_ms = offset_ms - state->offset_ms;
+		if (step_ms >= -CANCEL_CLOCK_STEP_MS && step_ms <= CANCEL_CLOCK_STEP_MS)
+			return 0;
+	} else {
+		step_ms = 0;
+		state->swept_at_us = 0;
+	}
+	(void)snprintf(state->boot_id, sizeof state->boot_id, "%s", clock_boot_id());
+	state->offset_ms = offset_ms;
+	state->since_us = clock_realtime_us();
+	return step_ms;
+}

@@ -1,0 +1,112 @@
+/* Deciding and resetting: everything happens under the name's lock. */
+#include "drop.h"
+#include "entry.h"
+#include "error.h"
+#include "lock.h"
+#include "utf8.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static int check_decision(const struct decision *decision, struct cancel_error *error)
+{
+	size_t length = decision->detail ? strlen(decision->detail) : 0;
+
+	if (decision->outcome <= CANCEL_OUTCOME_NONE || decision->outcome > CANCEL_OUTCOME_EXPIRED)
+		return error_set(error, -EINVAL, "a decision needs an outcome");
+	if (length > CANCEL_DETAIL_MAX)
+		return error_set(error, -EMSGSIZE, "the detail has %zu bytes; at most %d are allowed", length,
+				 CANCEL_DETAIL_MAX);
+	if (!utf8_valid(decision->detail, length))
+		return error_set(error, -EILSEQ, "the detail '%s' is not valid UTF-8", QUOTE(decision->detail));
+	return 0;
+}
+
+/* Enter, take in a drop of the name (it is pending too), and lock. */
+static int begin(struct cancel_spool *spool, const struct entry *entry, struct name_lock *lock,
+		 struct cancel_error *error)
+{
+	int code = spool_enter(spool, error);
+
+	if (code < 0)
+		return code;
+	code = drop_take_for(spool, entry, error);
+	if (code == 0)
+		code = lock_take(spool, entry->name, lock, error);
+	if (code < 0)
+		spool_leave(spool);
+	return code;
+}
+
+static void end(struct cancel_spool *spool, struct name_lock *lock)
+{
+	lock_drop(lock);
+	spool_leave(spool);
+}
+
+int cancel_spool_decide(struct cancel_spool *spool, const char *task_id, const char *run,
+			const char *request_id, enum cancel_outcome outcome, const char *detail,
+			struct cancel_request *decided, struct cancel_error *error)
+{
+	struct decision decision = {request_id, outcome, detail};
+	struct name_lock lock;
+	struct entry entry;
+	int code = entry_init(&entry, task_id, run, error);
+
+	if (code == 0)
+		code = check_decision(&decision, error);
+	if (code == 0)
+		code = begin(spool, &entry, &lock, error);
+	if (code < 0)
+		return code;
+	code = entry_decide(spool, &entry, &decision, decided, error);
+	end(spool, &lock);
+	return code;
+}
+
+/* --- reset -------------------------------------------------------------------------------------------- */
+
+static int remove_processed(const struct cancel_spool *spool, const struct entry *entry,
+			    struct cancel_error *error)
+{
+	if (unlinkat(spool->fds[SPOOL_PROCESSED], entry->file, 0) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : error_system(error, -errno, "cannot remove 'processed/%s' of spool '%s'",
+						  QUOTE(entry->file), SPOOL_QUOTE(spool));
+}
+
+/* The processed record goes last: killed before that, the request is withdrawn, and never comes back to life. */
+static int reset_locked(const struct cancel_spool *spool, const struct entry *entry,
+			struct cancel_error *error)
+{
+	struct decision withdrawal = {.outcome = CANCEL_OUTCOME_WITHDRAWN, .detail = "reset"};
+	struct cancel_error problem;
+	int withdrawn = entry_decide(spool, entry, &withdrawal, NULL, &problem), removed;
+
+	if (withdrawn < 0 && withdrawn != -ENOENT) {
+		if (error)
+			*error = problem;
+		return withdrawn;
+	}
+	removed = remove_processed(spool, entry, error);
+	if (removed < 0)
+		return removed;
+	return withdrawn == CANCEL_DECIDED || removed;
+}
+
+int cancel_spool_reset(struct cancel_spool *spool, const char *task_id, const char *run,
+		       struct cancel_error *error)
+{
+	struct name_lock lock;
+	struct entry entry;
+	int code = entry_init(&entry, task_id, run, error);
+
+	if (code == 0)
+		code = begin(spool, &entry, &lock, error);
+	if (code < 0)
+		return code;
+	code = reset_locked(spool, &entry, error);
+	end(spool, &lock);
+	return code;
+}

@@ -1,0 +1,305 @@
+#include "entry.h"
+
+#include "clock.h"
+#include "draft.h"
+#include "error.h"
+#include "file.h"
+#include "record.h"
+#include "scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int entry_init(struct entry *entry, const char *task_id, const char *run, struct cancel_error *error)
+{
+	int code = name_check_id(task_id, CANCEL_TASK_ID_MAX, "task id", error);
+
+	if (code == 0 && run)
+		code = name_check_id(run, CANCEL_RUN_ID_MAX, "run id", error);
+	if (code < 0)
+		return code;
+	name_encode(entry->name, task_id, run);
+	name_to_file(entry->file, entry->name);
+	entry->wanted = (struct wanted){.file = entry->file, .task_id = task_id, .run = run};
+	return 0;
+}
+
+bool entry_from_file(struct entry *entry, const char *file)
+{
+	size_t length = name_of_file(file);
+
+	if (!length)
+		return false;
+	memcpy(entry->name, file, length);
+	entry->name[length] = '\0';
+	name_to_file(entry->file, entry->name);
+	entry->wanted = (struct wanted){.file = entry->file};
+	return true;
+}
+
+/* --- reading ------------------------------------------------------------------------------------------ */
+
+void standing_clear(struct standing *standing)
+{
+	cancel_request_clear(&standing->pending_request);
+	cancel_request_clear(&standing->processed_request);
+	standing->pending = standing->litter = standing->processed = false;
+}
+
+static int read_pending(const struct cancel_spool *spool, const struct entry *entry,
+			struct standing *standing, struct cancel_error *error)
+{
+	int code = found_read(spool, spool->fds[SPOOL_PENDING], DIR_PENDING, &entry->wanted,
+			      &standing->pending_request, &standing->pending_stat, error);
+
+	if (code < 0)
+		return code == -ENOENT ? 0 : code;
+	/* Where it stands says what it is, whatever a foreign program wrote into it. */
+	standing->pending_request.status = CANCEL_STATUS_PENDING;
+	standing->pending_request.outcome = CANCEL_OUTCOME_NONE;
+	standing->pending = true;
+	return 0;
+}
+
+/* A processed record that cannot be used is as good as none: it is a memory, not a request, and a power cut with
+ * durability none can leave it empty. */
+static int read_processed(const struct cancel_spool *spool, const struct entry *entry,
+			  struct standing *standing, struct cancel_error *error)
+{
+	struct cancel_error problem;
+	int code = found_read(spool, spool->fds[SPOOL_PROCESSED], DIR_PROCESSED, &entry->wanted,
+			      &standing->processed_request, NULL, &problem);
+
+	if (code == -ENOENT || code == -EBADMSG || code == -EINPROGRESS)
+		return 0;
+	if (code < 0) {
+		if (error)
+			*error = problem;
+		return code;
+	}
+	if (standing->processed_request.malformed) {
+		cancel_request_clear(&standing->processed_request);
+		return 0;
+	}
+	standing->processed_request.status = CANCEL_STATUS_PROCESSED;
+	standing->processed = true;
+	return 0;
+}
+
+static void standing_init(struct standing *standing)
+{
+	*standing = (struct standing){0};
+	cancel_request_init(&standing->pending_request);
+	cancel_request_init(&standing->processed_request);
+}
+
+int entry_read_processed(const struct cancel_spool *spool, const struct entry *entry,
+			 struct standing *standing, struct cancel_error *error)
+{
+	standing_init(standing);
+	return read_processed(spool, entry, standing, error);
+}
+
+int entry_read(const struct cancel_spool *spool, const struct entry *entry, struct standing *standing,
+	       struct cancel_error *error)
+{
+	int code;
+
+	standing_init(standing);
+	code = read_pending(spool, entry, standing, error);
+	if (code == 0)
+		code = read_processed(spool, entry, standing, error);
+	if (code < 0) {
+		standing_clear(standing);
+		return code;
+	}
+	if (standing->pending && standing->processed &&
+	    !strcmp(standing->pending_request.request_id, standing->processed_request.request_id)) {
+		standing->litter = true;
+		standing->pending = false;
+	}
+	return 0;
+}
+
+/* --- removing ----------------------------------------------------------------------------------------- */
+
+static bool same_version(const struct stat *one, const struct stat *other)
+{
+	return file_same(one, other) && one->st_ctim.tv_sec == other->st_ctim.tv_sec &&
+	       one->st_ctim.tv_nsec == other->st_ctim.tv_nsec;
+}
+
+int entry_unlink_pending(const struct cancel_spool *spool, const struct entry *entry, const struct stat *stat)
+{
+	int pending_fd = spool->fds[SPOOL_PENDING];
+	struct stat now;
+
+	/* Programs that know no lock may have put another file there; the window that is left is one call. */
+	if (fstatat(pending_fd, entry->file, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!same_version(&now, stat))
+		return -EEXIST;
+	return unlinkat(pending_fd, entry->file, 0) < 0 ? -errno : 0;
+}
+
+static int count_refused(const struct cancel_spool *spool, struct cancel_error *error)
+{
+	struct scan scan;
+	int count = 0, code = scan_open(&scan, spool, SPOOL_REFUSED, error);
+
+	if (code < 0)
+		return code;
+	while (scan_next(&scan, &code))
+		count++;
+	scan_close(&scan);
+	return code < 0 ? error_system(error, code, "cannot look into refused/ of spool '%s'", SPOOL_QUOTE(spool))
+			: count;
+}
+
+int entry_move_aside(const struct cancel_spool *spool, enum spool_dir dir, const char *file,
+		     struct cancel_error *error)
+{
+	char id[CANCEL_REQUEST_ID_LENGTH + 1], kept[NAME_FILE_SIZE + CANCEL_REQUEST_ID_LENGTH + 1];
+	int count = count_refused(spool, error);
+
+	if (count < 0)
+		return count;
+	if (count >= CANCEL_REFUSED_FILES_MAX)
+		return error_set(error, -ENOSPC,
+				 "cannot move '%s' out of the way: refused/ of spool '%s' holds %d files already; "
+				 "look at them and remove them", QUOTE(file), SPOOL_QUOTE(spool), count);
+	draft_random_id(id);
+	(void)snprintf(kept, sizeof kept, "%s.%.8s", file, id);
+	if (renameat2(spool->fds[dir], file, spool->fds[SPOOL_REFUSED], kept, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno == EINVAL && renameat(spool->fds[dir], file, spool->fds[SPOOL_REFUSED], kept) == 0)
+		return 0;
+	return error_system(error, -errno, "cannot move '%s' out of the way to refused/ of spool '%s'",
+			    QUOTE(file), SPOOL_QUOTE(spool));
+}
+
+/* --- deciding ----------------------------------------------------------------------------------------- */
+
+/* Whether an outcome makes the request one that cancelled: what a run that goes on must hear of. */
+static bool was_a_cancel(enum cancel_outcome outcome)
+{
+	return outcome != CANCEL_OUTCOME_WITHDRAWN && outcome != CANCEL_OUTCOME_EXPIRED;
+}
+
+static void fill_decision(const struct cancel_spool *spool, struct cancel_request *request,
+			  const struct standing *standing, const struct decision *decision)
+{
+	const char *previous = standing->processed ? standing->processed_request.last_cancel_id : "";
+
+	request->status = CANCEL_STATUS_PROCESSED;
+	request->outcome = decision->outcome;
+	request->detail = decision->detail;
+	request->processed_at_us = clock_realtime_us();
+	request->processed_boottime_ns = clock_boottime_ns();
+	(void)snprintf(request->processed_boot_id, sizeof request->processed_boot_id, "%s", clock_boot_id());
+	request->worker = (struct cancel_party){
+		.host = spool->host, .run = request->run, .uid = geteuid(), .gid = -1, .pid = getpid()};
+	(void)snprintf(request->last_cancel_id, sizeof request->last_cancel_id, "%s",
+		       was_a_cancel(decision->outcome) ? request->request_id : previous);
+}
+
+/* The decision: from the rename on, the request is decided, whatever becomes of us. */
+static int replace_processed(const struct cancel_spool *spool, const struct entry *entry,
+			     const struct record_text *text, int64_t processed_at_us)
+{
+	int code = draft_replace(spool, SPOOL_PROCESSED, entry->file, text->data, text->used, processed_at_us);
+
+	if (code != -EISDIR)
+		return code;
+	code = entry_move_aside(spool, SPOOL_PROCESSED, entry->file, NULL);
+	return code < 0 ? code : draft_replace(spool, SPOOL_PROCESSED, entry->file, text->data, text->used,
+					       processed_at_us);
+}
+
+static int write_processed(const struct cancel_spool *spool, const struct entry *entry,
+			   const struct record_text *text, int64_t processed_at_us, struct cancel_error *error)
+{
+	int code = replace_processed(spool, entry, text, processed_at_us);
+
+	if (code < 0)
+		return error_system(error, code, "cannot write 'processed/%s' in spool '%s'; the request is still "
+				    "pending", QUOTE(entry->file), SPOOL_QUOTE(spool));
+	code = draft_sync_dir(spool, SPOOL_PROCESSED);
+	return code == 0 ? 0 : error_system(error, code, "the request of '%s' in spool '%s' was decided, but may not "
+					    "stay so after a power cut: cannot sync 'processed'",
+					    QUOTE(entry->name), SPOOL_QUOTE(spool));
+}
+
+void request_move(struct cancel_request *target, struct cancel_request *source)
+{
+	*target = *source;
+	cancel_request_init(source);
+}
+
+static int nothing_pending(const struct entry *entry, const struct decision *decision,
+			   const struct standing *standing, struct cancel_error *error)
+{
+	if (decision->request_id && standing->pending)
+		return error_set(error, -ENOENT, "request %s is not pending for '%s'; request %s is",
+				 QUOTE(decision->request_id), QUOTE(entry->name),
+				 standing->pending_request.request_id);
+	if (decision->request_id)
+		return error_set(error, -ENOENT, "request %s is not pending for '%s'", QUOTE(decision->request_id),
+				 QUOTE(entry->name));
+	return error_set(error, -ENOENT, "nothing is pending for '%s'", QUOTE(entry->name));
+}
+
+static bool is_meant(const struct decision *decision, const struct cancel_request *request)
+{
+	return !decision->request_id || !strcmp(decision->request_id, request->request_id);
+}
+
+static int decide_standing(const struct cancel_spool *spool, const struct entry *entry,
+			   const struct decision *decision, struct standing *standing,
+			   struct cancel_request *decided, struct cancel_error *error)
+{
+	struct record_text text;
+	int code;
+
+	if (standing->litter)
+		(void)entry_unlink_pending(spool, entry, &standing->pending_stat);
+	if (decision->request_id && standing->processed && is_meant(decision, &standing->processed_request)) {
+		if (decided)
+			request_move(decided, &standing->processed_request);
+		return CANCEL_ALREADY_DECIDED;
+	}
+	if (!standing->pending || !is_meant(decision, &standing->pending_request))
+		return nothing_pending(entry, decision, standing, error);
+	fill_decision(spool, &standing->pending_request, standing, decision);
+	code = record_write(&text, &standing->pending_request, error);
+	if (code < 0)
+		return code;
+	code = write_processed(spool, entry, &text, standing->pending_request.processed_at_us, error);
+	if (code == 0) {
+		/* If this fails it is litter, which counts for nothing. */
+		(void)entry_unlink_pending(spool, entry, &standing->pending_stat);
+		/* From the text, because the strings in hand are the caller's and the spool's. */
+		code = decided ? cancel_request_parse(decided, text.data, text.used, error) : 0;
+	}
+	record_text_clear(&text);
+	return code < 0 ? code : CANCEL_DECIDED;
+}
+
+int entry_decide(const struct cancel_spool *spool, const struct entry *entry, const struct decision *decision,
+		 struct cancel_request *decided, struct cancel_error *error)
+{
+	struct standing standing;
+	int code = entry_read(spool, entry, &standing, error);
+
+	if (code == -EINPROGRESS)
+		return error_set(error, -ENOENT, "nothing is pending for '%s' yet: its file is still being written",
+				 QUOTE(entry->name));
+	if (code < 0)
+		return code;
+	code = decide_standing(spool, entry, decision, &standing, decided, error);
+	standing_clear(&standing);
+	return code;
+}

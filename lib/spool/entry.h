@@ -1,0 +1,69 @@
+/* One name's files, under that name's lock. */
+#ifndef SPOOL_ENTRY_H
+#define SPOOL_ENTRY_H
+
+#include "found.h"
+#include "store.h"
+
+#include <sys/stat.h>
+
+/* A task's or a run's name, in the forms that are needed. */
+struct entry {
+	char name[NAME_SIZE];
+	char file[NAME_FILE_SIZE];
+	struct wanted wanted; /* its ids belong to the caller; NULL where only the file's name is known */
+};
+
+/* Check the ids and make the name. `run` may be NULL. */
+int entry_init(struct entry *entry, const char *task_id, const char *run, struct cancel_error *error);
+
+/* From a file's name, as met in a directory; false when it is no request's file. */
+bool entry_from_file(struct entry *entry, const char *file);
+
+/* What stands under a name. Read pending first: a decision made meanwhile shows in processed. */
+struct standing {
+	bool pending;   /* a request that nobody decided: litter does not count */
+	bool litter;    /* the pending file is that of the processed request */
+	bool processed;
+	struct cancel_request pending_request, processed_request;
+	struct stat pending_stat;
+};
+
+/* 0, or -EINPROGRESS (pending is being written), -EBADMSG (what is pending is none), or another failure. With a
+ * failure nothing needs clearing. Safe without the lock too; the answer may then be old. */
+int entry_read(const struct cancel_spool *spool, const struct entry *entry, struct standing *standing,
+	       struct cancel_error *error);
+/* Only what was decided: whatever is pending, even if it is no request, does not matter. */
+int entry_read_processed(const struct cancel_spool *spool, const struct entry *entry,
+			 struct standing *standing, struct cancel_error *error);
+void standing_clear(struct standing *standing);
+
+/* Hand a request's strings over: `source` is empty afterwards. */
+void request_move(struct cancel_request *target, struct cancel_request *source);
+
+/* How a request is decided. */
+struct decision {
+	const char *request_id; /* NULL: whatever is pending */
+	enum cancel_outcome outcome;
+	const char *detail;
+};
+
+/* Under the lock: cancel_spool_decide. `decided` may be NULL. */
+int entry_decide(const struct cancel_spool *spool, const struct entry *entry, const struct decision *decision,
+		 struct cancel_request *decided, struct cancel_error *error);
+
+/* Under the lock: remove the pending file that `stat` tells of, unless a foreign program put another there. */
+int entry_unlink_pending(const struct cancel_spool *spool, const struct entry *entry,
+			 const struct stat *stat);
+
+/* Under the lock: move what stands in `dir` in this name's place and is no request to refused/. */
+int entry_move_aside(const struct cancel_spool *spool, enum spool_dir dir, const char *file,
+		     struct cancel_error *error);
+
+/* Under the lock: publish a request, deciding or merging what stands in its way. `ready` names a file in tmp/ that
+ * holds its record already and shall become the pending one; NULL: write it. CANCEL_REQUESTED, or
+ * CANCEL_ALREADY_PENDING with `standing` set (NULL: not wanted). */
+int entry_publish(struct cancel_spool *spool, const struct entry *entry, const struct cancel_request *request,
+		  const char *ready, struct cancel_request *standing, struct cancel_error *error);
+
+#endif

@@ -1,0 +1,297 @@
+/*
+ * What a spool's directory holds: made once, by its owner or root, and judged each time it is opened. The file
+ * `version` comes last, so where it stands everything else does. A directory that was there before and holds
+ * anything but drops is not made into a spool: somebody mistyped a path.
+ */
+#include "store.h"
+
+#include "draft.h"
+#include "error.h"
+#include "file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+static const char *const dir_names[SPOOL_DIR_COUNT] = {
+	[SPOOL_ROOT] = ".",		    [SPOOL_TMP] = DIR_TMP,	   [SPOOL_PENDING] = DIR_PENDING,
+	[SPOOL_PROCESSED] = DIR_PROCESSED, [SPOOL_REFUSED] = DIR_REFUSED, [SPOOL_RUNS] = DIR_RUNS,
+};
+
+static const char *const own_files[] = {FILE_LOCK, FILE_VERSION, FILE_SWEPT, FILE_BELL};
+
+ssize_t store_read_small(int dir_fd, const char *name, char *text, size_t size)
+{
+	struct stat stat;
+	ssize_t length;
+	int fd = file_open_regular(dir_fd, name, &stat);
+
+	if (fd < 0)
+		return fd;
+	length = file_read(fd, text, size - 1);
+	file_close(fd);
+	if (length >= 0)
+		text[length] = '\0';
+	return length;
+}
+
+int spool_adopt(const struct cancel_spool *spool, int fd)
+{
+	/* Root works in other people's spools: what it makes there must be theirs, or they cannot read it. */
+	if (geteuid() == 0 && spool->owner != 0 && fchown(fd, spool->owner, spool->group) < 0)
+		return -errno;
+	/* The umask must not shut the group out. */
+	if ((spool->file_mode & 077) && fchmod(fd, spool->file_mode) < 0)
+		return -errno;
+	return 0;
+}
+
+static int failed(const struct cancel_spool *spool, int code, const char *what, struct cancel_error *error)
+{
+	return error_system(error, code, "cannot use spool '%s': '%s'", SPOOL_QUOTE(spool), what);
+}
+
+/* --- what stands there already ----------------------------------------------------------------------- */
+
+bool layout_belongs(const char *name)
+{
+	for (int i = SPOOL_TMP; i < SPOOL_DIR_COUNT; i++)
+		if (!strcmp(name, dir_names[i]))
+			return true;
+	for (size_t i = 0; i < sizeof own_files / sizeof own_files[0]; i++)
+		if (!strcmp(name, own_files[i]))
+			return true;
+	return !strcmp(name, ".") || !strcmp(name, "..") || name_of_file(name);
+}
+
+/* Look for something that a spool in the making would not hold. */
+static int find_stranger(const struct cancel_spool *spool, int root_fd, struct cancel_error *error)
+{
+	int fd = openat(root_fd, ".", OPEN_DIRECTORY), code = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		code = failed(spool, -errno, ".", error);
+		file_close(fd);
+		return code;
+	}
+	while (code == 0 && (entry = readdir(dir)))
+		if (!layout_belongs(entry->d_name))
+			code = error_set(error, -ENOTEMPTY,
+					 "'%s' is not a spool and is not made into one: it holds '%s'; name an "
+					 "empty or missing directory",
+					 SPOOL_QUOTE(spool), QUOTE(entry->d_name));
+	(void)closedir(dir);
+	return code;
+}
+
+/* --- making ------------------------------------------------------------------------------------------- */
+
+static void random_uuid(char text[37])
+{
+	unsigned char bytes[16];
+	char *end = text;
+
+	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+		abort(); /* cannot fail for so few bytes once the kernel is up */
+	bytes[6] = (bytes[6] & 0x0f) | 0x40;
+	bytes[8] = (bytes[8] & 0x3f) | 0x80;
+	for (int i = 0; i < 16; i++)
+		end += sprintf(end, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", bytes[i]);
+}
+
+static int make_dir(const struct cancel_spool *spool, int root_fd, const char *name, mode_t mode,
+		    struct cancel_error *error)
+{
+	int fd, code = 0;
+
+	if (mkdirat(root_fd, name, 0700) < 0)
+		return errno == EEXIST ? 0 : failed(spool, -errno, name, error);
+	fd = openat(root_fd, name, OPEN_DIRECTORY);
+	if (fd < 0)
+		return failed(spool, -errno, name, error);
+	if (geteuid() == 0 && fchown(fd, spool->owner, spool->group) < 0)
+		code = failed(spool, -errno, name, error);
+	if (code == 0 && fchmod(fd, mode) < 0)
+		code = failed(spool, -errno, name, error);
+	file_close(fd);
+	return code;
+}
+
+/* Whole or not there: written under another name, linked if absent. */
+static int make_file(const struct cancel_spool *spool, int root_fd, const char *name, const char *text,
+		     struct cancel_error *error)
+{
+	char id[CANCEL_REQUEST_ID_LENGTH + 1], draft[64];
+	int fd, code;
+
+	draft_random_id(id);
+	(void)snprintf(draft, sizeof draft, DIR_TMP "/%s" DRAFT_SUFFIX, id);
+	fd = openat(root_fd, draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, spool->file_mode);
+	if (fd < 0)
+		return failed(spool, -errno, name, error);
+	code = file_write_all(fd, text, strlen(text));
+	if (code == 0)
+		code = spool_adopt(spool, fd);
+	if (code == 0 && renameat2(root_fd, draft, root_fd, name, RENAME_NOREPLACE) < 0)
+		code = errno == EINVAL && renameat(root_fd, draft, root_fd, name) == 0 ? 0 : -errno;
+	file_close(fd);
+	if (code < 0)
+		(void)unlinkat(root_fd, draft, 0);
+	return code == 0 || code == -EEXIST ? 0 : failed(spool, code, name, error);
+}
+
+static int make_version(const struct cancel_spool *spool, int root_fd, struct cancel_error *error)
+{
+	char uuid[37], text[128];
+
+	random_uuid(uuid);
+	(void)snprintf(text, sizeof text, "{\"layout\": %d, \"uuid\": \"%s\"}\n", LAYOUT_VERSION, uuid);
+	return make_file(spool, root_fd, FILE_VERSION, text, error);
+}
+
+/* Directories that others made inside would belong to them, so only the owner and root make any. */
+static int may_make(const struct cancel_spool *spool, struct cancel_error *error)
+{
+	if (geteuid() == 0 || geteuid() == spool->owner)
+		return 0;
+	return error_set(error, -EPERM,
+			 "spool '%s' is not complete; ask its owner, uid %u, to run 'cancelwatch init'",
+			 SPOOL_QUOTE(spool), spool->owner);
+}
+
+static int make_layout(const struct cancel_spool *spool, int root_fd, const struct stat *root,
+		       struct cancel_error *error)
+{
+	int code = may_make(spool, error);
+
+	if (code == 0)
+		code = find_stranger(spool, root_fd, error);
+	for (int i = SPOOL_TMP; code == 0 && i < SPOOL_DIR_COUNT; i++)
+		code = make_dir(spool, root_fd, dir_names[i], root->st_mode & 07777, error);
+	if (code == 0)
+		code = make_file(spool, root_fd, FILE_LOCK, "", error);
+	if (code == 0)
+		code = make_version(spool, root_fd, error);
+	return code;
+}
+
+/* --- opening ------------------------------------------------------------------------------------------ */
+
+static int read_version(struct cancel_spool *spool, int root_fd, struct cancel_error *error)
+{
+	char text[512];
+	json_error_t problem;
+	const char *uuid = NULL;
+	json_t *json;
+	ssize_t length = store_read_small(root_fd, FILE_VERSION, text, sizeof text);
+	int layout = 0;
+
+	if (length < 0)
+		return length == -ENOENT ? -ENOENT : failed(spool, (int)length, FILE_VERSION, error);
+	json = json_loadb(text, (size_t)length, 0, &problem);
+	if (!json || json_unpack(json, "{s:i, s:s}", "layout", &layout, "uuid", &uuid) < 0 ||
+	    strlen(uuid) >= sizeof spool->uuid) {
+		json_decref(json);
+		return error_set(error, -ENOTSUP, "cannot use spool '%s': its file 'version' is damaged; if it is "
+				 "empty, remove it and run 'cancelwatch init'", SPOOL_QUOTE(spool));
+	}
+	spool->layout_version = layout;
+	(void)snprintf(spool->uuid, sizeof spool->uuid, "%s", uuid);
+	json_decref(json);
+	if (layout == LAYOUT_VERSION)
+		return 0;
+	return error_set(error, -ENOTSUP, "cannot use spool '%s': its layout is version %d, this program knows "
+			 "version %d; use the same release on both sides", SPOOL_QUOTE(spool), layout,
+			 LAYOUT_VERSION);
+}
+
+static int judge_dir(const struct cancel_spool *spool, const char *name, const struct stat *stat,
+		     const struct stat *root, struct cancel_error *error)
+{
+	mode_t excess = stat->st_mode & ~root->st_mode & 022;
+
+	if (stat->st_dev != root->st_dev)
+		return error_set(error, -EXDEV, "cannot use spool '%s': something is mounted on its '%s'; unmount it",
+				 SPOOL_QUOTE(spool), name);
+	if (stat->st_uid != 0 && stat->st_uid != geteuid() && stat->st_uid != root->st_uid)
+		return error_set(error, -EPERM, "cannot use spool '%s': its '%s' is owned by uid %u; give it to "
+				 "uid %u", SPOOL_QUOTE(spool), name, stat->st_uid, root->st_uid);
+	if (excess)
+		return error_set(error, -EPERM, "cannot use spool '%s': its '%s' has mode %04o, wider than the "
+				 "spool's %04o; run 'chmod %04o %s/%s'", SPOOL_QUOTE(spool), name,
+				 stat->st_mode & 07777, root->st_mode & 07777, root->st_mode & 07777,
+				 SPOOL_QUOTE(spool), name);
+	return 0;
+}
+
+static int open_dir(const struct cancel_spool *spool, int root_fd, enum spool_dir which,
+		    const struct stat *root, struct cancel_error *error)
+{
+	struct stat stat;
+	int fd = openat(root_fd, dir_names[which], OPEN_DIRECTORY), code;
+
+	if (fd < 0)
+		return errno == ENOENT ? -ENOENT : failed(spool, -errno, dir_names[which], error);
+	code = fstat(fd, &stat) < 0 ? failed(spool, -errno, dir_names[which], error)
+				    : judge_dir(spool, dir_names[which], &stat, root, error);
+	if (code == 0)
+		return fd;
+	file_close(fd);
+	return code;
+}
+
+static void close_all(int fds[SPOOL_DIR_COUNT])
+{
+	for (int i = 0; i < SPOOL_DIR_COUNT; i++) {
+		file_close(fds[i]);
+		fds[i] = -1;
+	}
+}
+
+/* -ENOENT, without a sentence, when something is missing. */
+static int open_all(struct cancel_spool *spool, int root_fd, const struct stat *root,
+		    int fds[SPOOL_DIR_COUNT], struct cancel_error *error)
+{
+	int code = read_version(spool, root_fd, error);
+
+	for (int i = 0; i < SPOOL_DIR_COUNT; i++)
+		fds[i] = -1;
+	for (int i = 0; code == 0 && i < SPOOL_DIR_COUNT; i++) {
+		fds[i] = open_dir(spool, root_fd, (enum spool_dir)i, root, error);
+		if (fds[i] < 0)
+			code = fds[i];
+	}
+	if (code < 0)
+		close_all(fds);
+	return code;
+}
+
+int layout_open(struct cancel_spool *spool, int root_fd, bool create, int fds[SPOOL_DIR_COUNT],
+		struct cancel_error *error)
+{
+	struct stat root;
+	int code;
+
+	if (fstat(root_fd, &root) < 0)
+		return failed(spool, -errno, ".", error);
+	code = open_all(spool, root_fd, &root, fds, error);
+	if (code != -ENOENT)
+		return code;
+	if (!create)
+		return error_set(error, -ENOENT, "'%s' is not a complete spool; run 'cancelwatch init' to make it "
+				 "one", SPOOL_QUOTE(spool));
+	code = make_layout(spool, root_fd, &root, error);
+	if (code == 0)
+		code = open_all(spool, root_fd, &root, fds, error);
+	return code == -ENOENT ? failed(spool, code, "its directories", error) : code;
+}

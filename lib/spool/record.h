@@ -1,0 +1,27 @@
+/* Records as text. */
+#ifndef SPOOL_RECORD_H
+#define SPOOL_RECORD_H
+
+#include <cancel/request.h>
+
+#include <stdbool.h>
+
+#define NONE_GIVEN "(none given)"
+
+/* A record's text while it is written: on the stack until it outgrows that. */
+struct record_text {
+	char *data;
+	size_t used, size;
+	bool failed; /* memory ran out; further writing does nothing */
+	char room[1536];
+};
+
+/* Write the record, a newline last. 0, -ENOMEM, or -EMSGSIZE when it would be over CANCEL_RECORD_MAX. */
+int record_write(struct record_text *text, const struct cancel_request *request, struct cancel_error *error);
+void record_text_clear(struct record_text *text);
+
+/* Fields that record_write writes, at the top and in a party: everything else is somebody else's and kept. */
+bool record_knows(const char *field);
+bool record_knows_party(const char *field);
+
+#endif

@@ -22,6 +22,9 @@ CC       ?= cc
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wwrite-strings -Wvla
 WERROR   ?=
+# One line a step; V=1 shows the commands.
+Q := $(if $(V),,@)
+SAY = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 STD      := -std=c11 -D_GNU_SOURCE
 CFLAGS   ?= -O2 -g
 
@@ -51,41 +54,181 @@ all: $(B)/libcancel.a $(B)/libcancel.so.$(VERSION) $(PROGRAMS:%=$(B)/bin/%)
 
 $(B)/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
-	$(CC) -Ilib/include $(addprefix -Ilib/,$($(layer)_sees)) $(FLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+	$(call SAY,CC)
+	$(Q)$(CC) -Ilib/include $(addprefix -Ilib/,$($(layer)_sees)) $(FLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
 
 $(B)/libcancel.a: $(LIB_OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call SAY,AR)
+	$(Q)ar qcs $@ $^
 
 $(B)/libcancel.so.$(VERSION): $(LIB_OBJECTS)
-	$(CC) $(FLAGS) -shared -Wl,-soname,libcancel.so.$(SOVERSION) -Wl,-z,defs -o $@ $^ $(LIBS)
+	$(call SAY,LINK)
+	$(Q)$(CC) $(FLAGS) -shared -Wl,-soname,libcancel.so.$(SOVERSION) -Wl,-z,defs -o $@ $^ $(LIBS)
 
 # Programs see the public headers only.
 define program
 $(B)/$(1)/%.o: $(1)/%.c
 	@mkdir -p $$(@D)
-	$$(CC) -Ilib/include $$(FLAGS) -c -o $$@ $$<
+	$$(call SAY,CC)
+	$$(Q)$$(CC) -Ilib/include $$(FLAGS) -c -o $$@ $$<
 
 $(B)/bin/$(1): $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(B)/libcancel.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(FLAGS) -o $$@ $$^ $$(PROGRAM_LIBS)
+	$$(call SAY,LINK)
+	$$(Q)$$(CC) $$(FLAGS) -o $$@ $$^ $$(PROGRAM_LIBS)
 endef
 PROGRAM_LIBS := $(LIBS)
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # Tests may see all of lib.
 TEST_INCLUDES := -Ilib/include $(addprefix -Ilib/,base spool config watch) -Itests/support
+TEST_DEFINES  := -DBUILD_DIR='"$(CURDIR)/$(B)"' -DSOURCE_DIR='"$(CURDIR)"'
 SUITES        := unit tool fault
 SUPPORT       := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+STRESS        := $(patsubst tests/stress/%.c,$(B)/tests/stress/%,$(wildcard tests/stress/*.c))
 
 $(B)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(TEST_INCLUDES) $(FLAGS) -DBUILD_DIR='"$(CURDIR)/$(B)"' -DSOURCE_DIR='"$(CURDIR)"' -c -o $@ $<
+	$(call SAY,CC)
+	$(Q)$(CC) $(TEST_INCLUDES) $(FLAGS) $(TEST_DEFINES) -c -o $@ $<
 
 define suite
 $(B)/tests/$(1)/suite: $(patsubst %.c,$(B)/%.o,$(wildcard tests/$(1)/*.c)) $(SUPPORT) $(B)/libcancel.a
-	$$(CC) $$(FLAGS) -o $$@ $$^ -lcriterion $$(LIBS)
+	$$(call SAY,LINK)
+	$$(Q)$$(CC) $$(FLAGS) -o $$@ $$^ -lcriterion $$(LIBS)
 endef
 $(foreach s,$(SUITES),$(eval $(call suite,$(s))))
+
+$(STRESS): $(B)/tests/stress/%: $(B)/tests/stress/%.o $(SUPPORT) $(B)/libcancel.a
+	$(call SAY,LINK)
+	$(Q)$(CC) $(FLAGS) -o $@ $^ $(LIBS)
+
+# The worker of the demonstration is a program as a user would write it.
+$(B)/tests/demo/hash_files: tests/demo/hash_files.c $(B)/libcancel.a
+	@mkdir -p $(@D)
+	$(call SAY,LINK)
+	$(Q)$(CC) -Ilib/include $(FLAGS) -o $@ $^ $(LIBS)
+
+# --- what a person calls ------------------------------------------------------------------------------
+
+.PHONY: help
+help:
+	@echo 'make                  build the libraries and programs under $(B)'
+	@echo 'make setup            install what building and testing need (Debian 12 packages)'
+	@echo 'make demo             show the main job end to end on a real task'
+	@echo 'make check            build and run the tests; closes on "N passed, N failed"'
+	@echo 'make install          DESTDIR= PREFIX=$(PREFIX)'
+	@echo 'make bench            measure beside the peers; ONLY=PATTERN picks rows'
+	@echo 'make asan tsan valgrind coverage    the tests in other variants'
+	@echo 'make fuzz soak        RUN_SECONDS= for longer'
+	@echo 'make headers tidy format    the code itself'
+	@echo 'make setup-dev        install what the last three lines need'
+
+# What a bare Debian 12 lacks. The first list builds and tests; the second is for those who change the code.
+PACKAGES     := gcc g++ libc6-dev make libyaml-dev libjansson-dev libcriterion-dev python3 jq strace
+DEV_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind gcovr mandoc
+
+.PHONY: setup setup-dev
+setup:
+	@sh .ci/setup $(PACKAGES)
+setup-dev: setup
+	@sh .ci/setup $(DEV_PACKAGES)
+
+.PHONY: demo
+demo: all $(B)/tests/demo/hash_files
+	@sh tests/demo/demo.sh $(B)
+
+.PHONY: tests check
+tests: all $(SUITES:%=$(B)/tests/%/suite) $(STRESS) $(B)/tests/demo/hash_files
+check: tests headers
+	@sh tests/run $(SUITES:%=$(B)/tests/%/suite) $(STRESS) \
+	  'demo: sh tests/demo/demo.sh $(B)' 'install: sh tests/install.sh $(B)'
+
+# --- other variants -----------------------------------------------------------------------------------
+
+# Criterion exits 0 whatever the leak checker and valgrind find in a test, so both write logs, and a log that is
+# not empty is the failure (tests/run looks).
+.PHONY: asan tsan valgrind coverage fuzz soak bench
+asan:
+	@$(MAKE) --no-print-directory VARIANT=asan CFLAGS=-g tests
+	@LOGS=build/asan/logs sh tests/run --sanitizer $(SUITES:%=build/asan/tests/%/suite) \
+	  $(STRESS:$(B)/%=build/asan/%)
+tsan:
+	@$(MAKE) --no-print-directory VARIANT=tsan CFLAGS=-g $(STRESS:$(B)/%=build/tsan/%)
+	@LOGS=build/tsan/logs sh tests/run --sanitizer $(STRESS:$(B)/%=build/tsan/%)
+valgrind: tests
+	@LOGS=$(B)/valgrind sh tests/run --valgrind $(B)/tests/unit/suite $(STRESS)
+coverage:
+	@$(MAKE) --no-print-directory VARIANT=coverage CFLAGS=-g tests
+	@sh tests/run $(SUITES:%=build/coverage/tests/%/suite) $(STRESS:$(B)/%=build/coverage/%)
+	gcovr --root . --object-directory build/coverage --filter lib/ --branches --exclude-throw-branches
+	gcovr --root . --object-directory build/coverage --filter lib/
+soak: $(STRESS)
+	@RUN_SECONDS=$${RUN_SECONDS:-60} sh tests/run $(STRESS)
+
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+RUN_SECONDS ?= 20
+build/fuzz/tests/fuzz/%: tests/fuzz/%.c
+	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang CFLAGS=-g build/fuzz/libcancel.a
+	@mkdir -p $(@D)
+	clang $(TEST_INCLUDES) $(STD) -g -O1 $(WARNINGS) -fsanitize=address,undefined,fuzzer \
+	  -fno-sanitize-recover=all -o $@ $< build/fuzz/libcancel.a $(LIBS)
+fuzz: $(FUZZERS:%=build/fuzz/tests/fuzz/%)
+	@sh tests/run $(foreach f,$(FUZZERS),'fuzz $(f): sh tests/fuzz/run build/fuzz/tests/fuzz/$(f) \
+	  tests/fuzz/corpus/$(f) $(RUN_SECONDS)')
+
+# --- the code itself ----------------------------------------------------------------------------------
+
+PUBLIC_HEADERS := $(wildcard lib/include/cancel/*.h)
+# Every public header stands alone, in C and in C++.
+.PHONY: headers tidy format format-check
+headers:
+	@for h in $(PUBLIC_HEADERS); do \
+	  printf '#include <%s>\nextern int unit;\n' "$${h#lib/include/}" > $(B)/header.c && \
+	  $(CC) $(STD) $(WARNINGS) -Werror -Ilib/include -fsyntax-only $(B)/header.c && \
+	  $(CXX) -std=c++11 -Wall -Wextra -Wpedantic -Werror -Ilib/include -fsyntax-only -x c++ $(B)/header.c || exit 1; \
+	done
+	@echo 'headers: $(words $(PUBLIC_HEADERS)) compile alone, as C11 and as C++11'
+headers: | $(B)/libcancel.a
+
+C_FILES := $(wildcard lib/*/*.[ch] lib/include/cancel/*.h cancelreq/*.[ch] cancelwatch/*.[ch] tests/*/*.[ch])
+tidy:
+	clang-tidy --quiet $(wildcard lib/*/*.c) -- $(STD) -Ilib/include $(addprefix -Ilib/,base spool config watch)
+	clang-tidy --quiet $(wildcard cancelreq/*.c cancelwatch/*.c) -- $(STD) -Ilib/include
+	cppcheck --quiet --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  -Ilib/include $(addprefix -Ilib/,base spool config watch) lib cancelreq cancelwatch
+	for f in $(LIB_SOURCES); do $(CC) $(STD) $(WARNINGS) -Werror -fanalyzer -O2 -Ilib/include \
+	  $(addprefix -Ilib/,base spool config watch) -c -o /dev/null $$f || exit 1; done
+format:
+	clang-format -i $(C_FILES)
+format-check:
+	clang-format --dry-run --Werror $(C_FILES)
+
+# --- installing ---------------------------------------------------------------------------------------
+
+INSTALL := install
+.PHONY: install uninstall
+install: all
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
+	  $(DESTDIR)$(INCLUDEDIR)/cancel $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(COMPDIR)
+	$(INSTALL) $(B)/bin/cancelreq $(DESTDIR)$(BINDIR)/
+	$(INSTALL) $(B)/bin/cancelwatch $(DESTDIR)$(SBINDIR)/
+	$(INSTALL) -m 644 $(B)/libcancel.a $(DESTDIR)$(LIBDIR)/
+	$(INSTALL) $(B)/libcancel.so.$(VERSION) $(DESTDIR)$(LIBDIR)/
+	ln -sf libcancel.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libcancel.so.$(SOVERSION)
+	ln -sf libcancel.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libcancel.so
+	$(INSTALL) -m 644 $(PUBLIC_HEADERS) $(DESTDIR)$(INCLUDEDIR)/cancel/
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
+	  conf/libcancel.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libcancel.pc
+	for page in $(MAN_PAGES); do \
+	  $(INSTALL) -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+	cp -R conf/cancel.yaml conf/systemd conf/cron conf/tmpfiles.d $(DESTDIR)$(DOCDIR)/examples/
+	$(INSTALL) -m 644 conf/completion/cancelreq conf/completion/cancelwatch $(DESTDIR)$(COMPDIR)/
+
+.PHONY: clean
+clean:
+	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

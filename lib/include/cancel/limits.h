@@ -12,7 +12,7 @@
 #define CANCEL_RUN_ID_MAX 1024         /* bytes in a run id; at least 1 */
 #define CANCEL_NAME_MAX 200            /* bytes in a name before it is cut and hashed */
 #define CANCEL_RECORD_MAX (64 * 1024)  /* bytes in a record's file */
-#define CANCEL_REASON_MAX (32 * 1024)  /* bytes in a reason; spool.max_reason_bytes may lower it */
+#define CANCEL_REASON_MAX (32 * 1024)  /* bytes in a reason; request.max_reason_bytes may lower it */
 #define CANCEL_DETAIL_MAX 4096         /* bytes in a decision's detail */
 #define CANCEL_PARTY_TEXT_MAX 255      /* bytes in a requester's or worker's name, host, program */
 #define CANCEL_JSON_DEPTH_MAX 16       /* objects and arrays inside one another in a record */

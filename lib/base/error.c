@@ -2,6 +2,7 @@
 
 #include <cancel/text.h>
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,11 @@ int error_system(struct cancel_error *error, int code, const char *format, ...)
 	(void)snprintf(error->text + used, sizeof error->text - used, ": %s",
 		       strerror_r(-code, words, sizeof words));
 	return code;
+}
+
+bool error_is_want(int code)
+{
+	return code == -ENOMEM || code == -EMFILE || code == -ENFILE;
 }
 
 const char *quote_bytes(struct quote *quote, const char *text, size_t length)

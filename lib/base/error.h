@@ -4,6 +4,7 @@
 
 #include <cancel/error.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Give `error` (or nobody, when NULL) the code and a sentence; returns the code, a negative errno. Every
@@ -12,6 +13,9 @@ int error_set(struct cancel_error *error, int code, const char *format, ...) CAN
 
 /* The same, with ": " and the system's words for the code appended. */
 int error_system(struct cancel_error *error, int code, const char *format, ...) CANCEL_PRINTF(3, 4);
+
+/* Whether a failure is this process's own want (memory, descriptors), which the next file would meet too. */
+bool error_is_want(int code);
 
 /* Text from outside, escaped, for one sentence: cut after so many bytes that two fit into an error. */
 #define QUOTE_SIZE 400

@@ -9,6 +9,7 @@
 #include "draft.h"
 #include "entry.h"
 #include "error.h"
+#include "file.h"
 #include "lock.h"
 #include "record.h"
 #include "terms.h"
@@ -64,16 +65,21 @@ static void fill_requester(const struct cancel_spool *spool, struct cancel_party
 {
 	if (!party->host)
 		party->host = spool->host;
-	if (!party->program)
+	/* A program is called what its parent likes; a record that nobody can read would cancel nobody. */
+	if (!party->program && check_text(program_invocation_short_name, CANCEL_PARTY_TEXT_MAX, "", NULL) == 0)
 		party->program = program_invocation_short_name;
 	party->uid = geteuid();
 	party->gid = getegid();
 	party->pid = getpid();
 }
 
-static void fill_request(const struct cancel_spool *spool, struct cancel_request *request)
+static int fill_request(const struct cancel_spool *spool, struct cancel_request *request,
+			struct cancel_error *error)
 {
-	draft_random_id(request->request_id);
+	int code = draft_random_id(request->request_id);
+
+	if (code < 0)
+		return error_system(error, code, "cannot make a request id");
 	request->status = CANCEL_STATUS_PENDING;
 	request->outcome = CANCEL_OUTCOME_NONE;
 	request->malformed = false;
@@ -81,8 +87,9 @@ static void fill_request(const struct cancel_spool *spool, struct cancel_request
 	request->boottime_ns = clock_boottime_ns();
 	memcpy(request->boot_id, clock_boot_id(), sizeof request->boot_id);
 	if (request->expires_in_s == CANCEL_EXPIRES_DEFAULT)
-		request->expires_in_s = spool->options.expire_after_s;
+		terms_default_life(request, spool->options.expire_after_s);
 	fill_requester(spool, &request->requester);
+	return 0;
 }
 
 /* --- under the lock ----------------------------------------------------------------------------------- */
@@ -94,21 +101,6 @@ static int publish_failed(const struct cancel_spool *spool, const struct entry *
 			    QUOTE(entry->file), SPOOL_QUOTE(spool));
 }
 
-/* The merged record keeps the request's id and everything in it, and replaces the file in one step. */
-static int rewrite_standing(const struct cancel_spool *spool, const struct entry *entry,
-			    const struct cancel_request *standing, struct cancel_error *error)
-{
-	struct record_text text;
-	int code = record_write(&text, standing, error);
-
-	if (code < 0)
-		return code;
-	code = draft_replace(spool, SPOOL_PENDING, entry->file, text.data, text.used, terms_mtime_us(standing));
-	record_text_clear(&text);
-	return code == 0 ? 0 : error_system(error, code, "cannot merge terms into 'pending/%s' in spool '%s'",
-					    QUOTE(entry->file), SPOOL_QUOTE(spool));
-}
-
 static int merge_into(const struct cancel_spool *spool, const struct entry *entry, struct standing *found,
 		      const struct cancel_request *request, struct cancel_request *standing,
 		      struct cancel_error *error)
@@ -116,7 +108,7 @@ static int merge_into(const struct cancel_spool *spool, const struct entry *entr
 	int code = 0;
 
 	if (terms_merge(&found->pending_request, request))
-		code = rewrite_standing(spool, entry, &found->pending_request, error);
+		code = entry_rewrite(spool, entry, &found->pending_request, error);
 	if (code < 0)
 		return code;
 	if (standing)
@@ -150,7 +142,7 @@ static int resolve_standing(const struct cancel_spool *spool, const struct entry
 static int take_over_unfinished(const struct cancel_spool *spool, const struct entry *entry,
 				const struct cancel_request *request, struct cancel_error *error)
 {
-	int code = rewrite_standing(spool, entry, request, error);
+	int code = entry_rewrite(spool, entry, request, error);
 
 	return code < 0 ? code : CANCEL_REQUESTED;
 }
@@ -196,7 +188,7 @@ int entry_publish(struct cancel_spool *spool, const struct entry *entry, const s
 {
 	struct record_text text;
 	struct draft draft;
-	int code = record_write(&text, request, error);
+	int code = (ready ? record_write_fitting : record_write)(&text, request, error);
 
 	if (code < 0)
 		return code;
@@ -241,12 +233,49 @@ static int ask_once(struct cancel_spool *spool, const struct entry *entry,
 	return code < 0 ? publish_failed(spool, entry, code, error) : CANCEL_REQUESTED;
 }
 
-static int sync_pending(const struct cancel_spool *spool, struct cancel_error *error)
+/* Who published it may not have asked for as much. */
+static int sync_standing(const struct cancel_spool *spool, const struct entry *entry)
 {
-	int code = draft_sync_dir(spool, SPOOL_PENDING);
+	struct stat stat;
+	int fd, code;
+
+	if (spool->options.durability != CANCEL_DURABILITY_FULL)
+		return 0;
+	fd = file_open_regular(spool->fds[SPOOL_PENDING], entry->file, &stat);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd; /* decided meanwhile */
+	code = fdatasync(fd) < 0 ? -errno : 0;
+	file_close(fd);
+	return code;
+}
+
+static int sync_pending(const struct cancel_spool *spool, const struct entry *entry, int result,
+			struct cancel_error *error)
+{
+	int code = result == CANCEL_ALREADY_PENDING ? sync_standing(spool, entry) : 0;
+
+	if (code == 0)
+		code = draft_sync_dir(spool, SPOOL_PENDING);
 
 	return code == 0 ? 0 : error_system(error, code, "the request stands in spool '%s', but may not survive a "
 					    "power cut: cannot sync 'pending'", SPOOL_QUOTE(spool));
+}
+
+/* What was published into a directory that is not the spool any more is taken back: moved there again it would
+ * cancel, long after the answer was a failure. */
+static void take_back(struct cancel_spool *spool, const struct entry *entry, const char *request_id)
+{
+	struct standing standing;
+	struct name_lock lock;
+
+	if (lock_take(spool, entry->name, &lock, NULL) < 0)
+		return;
+	if (entry_read(spool, entry, &standing, NULL) == 0) {
+		if (standing.pending && !strcmp(standing.pending_request.request_id, request_id))
+			(void)entry_unlink_pending(spool, entry, &standing.pending_stat);
+		standing_clear(&standing);
+	}
+	lock_drop(&lock);
 }
 
 /* Publish where the path leads. If the directory was replaced meanwhile, what was published went into one that
@@ -254,6 +283,9 @@ static int sync_pending(const struct cancel_spool *spool, struct cancel_error *e
 int ask_publish(struct cancel_spool *spool, const struct entry *entry, const struct cancel_request *request,
 		struct cancel_request *standing, bool sync, struct cancel_error *error)
 {
+	/* What failed on the way to success is nobody's business: `error` is set at the end. */
+	struct cancel_error problem;
+
 	for (bool again = false;; again = true) {
 		bool replaced;
 		int code = 0;
@@ -264,16 +296,21 @@ int ask_publish(struct cancel_spool *spool, const struct entry *entry, const str
 			spool_enter_unchecked(spool);
 		if (code < 0)
 			return code;
-		code = ask_once(spool, entry, request, standing, error);
-		replaced = spool_was_replaced(spool);
+		code = ask_once(spool, entry, request, standing, &problem);
+		replaced = spool_was_replaced(spool) || (code < 0 && spool_is_incomplete(spool));
 		if (code >= 0 && !replaced && sync) {
-			int synced = sync_pending(spool, error);
+			int synced = sync_pending(spool, entry, code, &problem);
 
 			code = synced < 0 ? synced : code;
 		}
+		if (replaced && code == CANCEL_REQUESTED)
+			take_back(spool, entry, request->request_id);
 		spool_leave(spool);
-		if (!replaced)
+		if (!replaced) {
+			if (code < 0 && error)
+				*error = problem;
 			return code;
+		}
 		if (standing)
 			cancel_request_clear(standing);
 	}
@@ -287,8 +324,13 @@ int ask_check(const struct cancel_spool *spool, struct cancel_request *request, 
 	if (code == 0)
 		code = check_request(spool, request, error);
 	if (code == 0)
-		fill_request(spool, request);
-	return code;
+		code = fill_request(spool, request, error);
+	if (code < 0)
+		return code;
+	if (terms_too_short(request))
+		return error_set(error, -EINVAL, "the request for task '%s' would expire before it takes effect; give it "
+				 "a longer life", QUOTE(request->task_id));
+	return 0;
 }
 
 int cancel_spool_request(struct cancel_spool *spool, struct cancel_request *request,

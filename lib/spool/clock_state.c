@@ -58,5 +58,8 @@ int64_t clock_state_advance(const struct cancel_spool *spool, struct clock_state
 	(void)snprintf(state->boot_id, sizeof state->boot_id, "%s", clock_boot_id());
 	state->offset_ms = offset_ms;
 	state->since_us = clock_realtime_us();
+	/* Set back, the clock will show times again that files made before the step have. */
+	if (step_ms < 0)
+		state->since_us -= step_ms * US_PER_MS;
 	return step_ms;
 }

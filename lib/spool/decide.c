@@ -23,7 +23,8 @@ static int check_decision(const struct decision *decision, struct cancel_error *
 	return 0;
 }
 
-/* Enter, take in a drop of the name (it is pending too), and lock. */
+/* Enter, take in a drop of the name (it is pending too), and lock. A drop whose intake was killed meanwhile is
+ * finished under the lock: published after the decision it would cancel once more. */
 static int begin(struct cancel_spool *spool, const struct entry *entry, struct name_lock *lock,
 		 struct cancel_error *error)
 {
@@ -34,6 +35,11 @@ static int begin(struct cancel_spool *spool, const struct entry *entry, struct n
 	code = drop_take_for(spool, entry, error);
 	if (code == 0)
 		code = lock_take(spool, entry->name, lock, error);
+	if (code == 0) {
+		code = drop_finish_locked(spool, entry, error);
+		if (code < 0)
+			lock_drop(lock);
+	}
 	if (code < 0)
 		spool_leave(spool);
 	return code;
@@ -45,24 +51,76 @@ static void end(struct cancel_spool *spool, struct name_lock *lock)
 	spool_leave(spool);
 }
 
+/* `absent` is set when the answer is that nothing is pending, which -ENOENT alone does not say: a spool that is
+ * gone gives the same. */
+static int decide_entry(struct cancel_spool *spool, const struct entry *entry, const struct decision *decision,
+			struct cancel_request *decided, bool *absent, struct cancel_error *error)
+{
+	struct name_lock lock;
+	int code = begin(spool, entry, &lock, error);
+
+	*absent = false;
+	if (code < 0)
+		return code;
+	code = entry_decide(spool, entry, decision, decided, error);
+	*absent = code == -ENOENT;
+	end(spool, &lock);
+	return code;
+}
+
 int cancel_spool_decide(struct cancel_spool *spool, const char *task_id, const char *run,
 			const char *request_id, enum cancel_outcome outcome, const char *detail,
 			struct cancel_request *decided, struct cancel_error *error)
 {
-	struct decision decision = {request_id, outcome, detail};
-	struct name_lock lock;
+	struct decision decision = {request_id, outcome, detail, NULL};
 	struct entry entry;
 	int code = entry_init(&entry, task_id, run, error);
+	bool absent;
 
 	if (code == 0)
 		code = check_decision(&decision, error);
+	return code < 0 ? code : decide_entry(spool, &entry, &decision, decided, &absent, error);
+}
+
+/* Count a name in if something was pending for it. */
+static int acknowledge_entry(struct cancel_spool *spool, const struct entry *entry,
+			     const struct decision *decision, struct cancel_request *decided,
+			     struct cancel_error *error)
+{
+	struct cancel_error problem;
+	bool absent;
+	int code = decide_entry(spool, entry, decision, decided, &absent, &problem);
+
+	if (absent)
+		return 0;
+	if (code < 0 && error)
+		*error = problem;
+	return code < 0 ? code : 1;
+}
+
+int cancel_spool_acknowledge(struct cancel_spool *spool, const char *task_id, const char *run,
+			     enum cancel_outcome outcome, const char *detail,
+			     struct cancel_request decided[2], struct cancel_error *error)
+{
+	struct decision decision = {NULL, outcome, detail, run};
+	struct entry task, own;
+	int count, more, code = entry_init(&task, task_id, NULL, error);
+
+	if (code == 0 && run)
+		code = entry_init(&own, task_id, run, error);
 	if (code == 0)
-		code = begin(spool, &entry, &lock, error);
+		code = check_decision(&decision, error);
 	if (code < 0)
 		return code;
-	code = entry_decide(spool, &entry, &decision, decided, error);
-	end(spool, &lock);
-	return code;
+	count = acknowledge_entry(spool, &task, &decision, decided, error);
+	if (!run)
+		return count;
+	/* What is wrong with one name does not keep the other waiting. */
+	more = acknowledge_entry(spool, &own, &decision, decided ? &decided[count > 0] : NULL,
+				 count < 0 ? NULL : error);
+	if (count < 0)
+		return count;
+	return more < 0 ? more : count + more;
 }
 
 /* --- reset -------------------------------------------------------------------------------------------- */
@@ -74,6 +132,22 @@ static int remove_processed(const struct cancel_spool *spool, const struct entry
 		return 1;
 	return errno == ENOENT ? 0 : error_system(error, -errno, "cannot remove 'processed/%s' of spool '%s'",
 						  QUOTE(entry->file), SPOOL_QUOTE(spool));
+}
+
+/* A decision does not mind litter that it could not remove. A reset does: without its processed record the litter
+ * would be a request again. */
+static int clear_litter(const struct cancel_spool *spool, const struct entry *entry, struct cancel_error *error)
+{
+	struct standing standing;
+	int code = entry_read(spool, entry, &standing, error);
+
+	if (code < 0)
+		return code == -EINPROGRESS ? 0 : code;
+	if (standing.litter)
+		code = entry_unlink_pending(spool, entry, &standing.pending_stat);
+	standing_clear(&standing);
+	return code == 0 || code == -ENOENT ? 0 : error_system(error, code, "cannot remove 'pending/%s' of spool '%s', which was decided; "
+					    "its processed record is kept", QUOTE(entry->file), SPOOL_QUOTE(spool));
 }
 
 /* The processed record goes last: killed before that, the request is withdrawn, and never comes back to life. */
@@ -89,7 +163,9 @@ static int reset_locked(const struct cancel_spool *spool, const struct entry *en
 			*error = problem;
 		return withdrawn;
 	}
-	removed = remove_processed(spool, entry, error);
+	removed = clear_litter(spool, entry, error);
+	if (removed == 0)
+		removed = remove_processed(spool, entry, error);
 	if (removed < 0)
 		return removed;
 	return withdrawn == CANCEL_DECIDED || removed;

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -26,18 +25,21 @@ bool draft_is_name(const char *file)
 	       !strcmp(file + CANCEL_REQUEST_ID_LENGTH, DRAFT_SUFFIX);
 }
 
-void draft_random_id(char id[CANCEL_REQUEST_ID_LENGTH + 1])
+int draft_random_id(char id[CANCEL_REQUEST_ID_LENGTH + 1])
 {
 	static const char hex[] = "0123456789abcdef";
 	unsigned char bytes[CANCEL_REQUEST_ID_LENGTH / 2];
 
-	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
-		abort(); /* cannot fail for so few bytes once the kernel is up; a guessable id must not go out */
+	/* So few bytes come whole or not at all. */
+	while (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+		if (errno != EINTR)
+			return -errno;
 	for (size_t i = 0; i < sizeof bytes; i++) {
 		id[2 * i] = hex[bytes[i] >> 4];
 		id[2 * i + 1] = hex[bytes[i] & 15];
 	}
 	id[CANCEL_REQUEST_ID_LENGTH] = '\0';
+	return 0;
 }
 
 static void draft_name(char name[DRAFT_NAME_SIZE], const char *id)
@@ -46,11 +48,18 @@ static void draft_name(char name[DRAFT_NAME_SIZE], const char *id)
 	memcpy(name + CANCEL_REQUEST_ID_LENGTH, DRAFT_SUFFIX, sizeof DRAFT_SUFFIX);
 }
 
+#define MTIME_MARK_NS 729
+
+bool draft_marked(const struct timespec *mtime)
+{
+	return mtime->tv_nsec % NS_PER_US == MTIME_MARK_NS;
+}
+
 static int set_mtime(int fd, int64_t mtime_us)
 {
 	struct timespec times[2] = {
 		{.tv_nsec = UTIME_OMIT},
-		{.tv_sec = mtime_us / US_PER_S, .tv_nsec = mtime_us % US_PER_S * NS_PER_US},
+		{.tv_sec = mtime_us / US_PER_S, .tv_nsec = mtime_us % US_PER_S * NS_PER_US + MTIME_MARK_NS},
 	};
 
 	return mtime_us && futimens(fd, times) < 0 ? -errno : 0;
@@ -65,7 +74,7 @@ static int sync_file(const struct cancel_spool *spool, int fd)
 
 static int fill(const struct cancel_spool *spool, int fd, const struct draft *draft, bool sync)
 {
-	int code = spool_adopt(spool, fd);
+	int code = spool_adopt(spool, fd, spool->file_mode);
 
 	if (code == 0)
 		code = file_write_all(fd, draft->text, draft->length);
@@ -81,6 +90,13 @@ int draft_sync_dir(const struct cancel_spool *spool, enum spool_dir dir)
 
 /* --- named drafts ------------------------------------------------------------------------------------- */
 
+/* Somebody removed one of the spool's directories while it was open. That must not look like a name that is not
+ * there: "nothing is pending" is another answer. */
+static int failure_of_name(void)
+{
+	return errno == ENOENT ? -ESTALE : -errno;
+}
+
 int draft_prepare(const struct cancel_spool *spool, const char *id, const struct draft *draft, bool sync)
 {
 	char name[DRAFT_NAME_SIZE];
@@ -90,7 +106,7 @@ int draft_prepare(const struct cancel_spool *spool, const char *id, const struct
 	fd = openat(spool->fds[SPOOL_TMP], name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    spool->file_mode);
 	if (fd < 0)
-		return -errno;
+		return failure_of_name();
 	code = fill(spool, fd, draft, sync);
 	if (close(fd) < 0 && code == 0)
 		code = -errno; /* NFS tells of a full disk here */
@@ -110,14 +126,33 @@ void draft_forget(const struct cancel_spool *spool, const char *id)
 static int rename_into(const struct cancel_spool *spool, const char *draft, enum spool_dir dir,
 		       const char *file, unsigned int flags)
 {
-	return renameat2(spool->fds[SPOOL_TMP], draft, spool->fds[dir], file, flags) < 0 ? -errno : 0;
+	return renameat2(spool->fds[SPOOL_TMP], draft, spool->fds[dir], file, flags) < 0 ? failure_of_name() : 0;
 }
 
-/* Where nothing can rename only if absent, whoever publishes holds the lock, and looking is enough. */
+/* A link is made only if absent, everywhere that has links. Its draft goes after it: killed between, one more link
+ * stays in tmp/. */
+static int link_if_absent(const struct cancel_spool *spool, const char *draft, const char *file)
+{
+	if (linkat(spool->fds[SPOOL_TMP], draft, spool->fds[SPOOL_PENDING], file, 0) < 0)
+		return -errno;
+	(void)unlinkat(spool->fds[SPOOL_TMP], draft, 0);
+	return 0;
+}
+
+static bool has_no_links(int code)
+{
+	return code == -EPERM || code == -EOPNOTSUPP || code == -ENOSYS || code == -EMLINK;
+}
+
+/* Where there are neither links nor renames only if absent, whoever publishes holds the lock, and looking is
+ * enough. */
 static int rename_if_absent(const struct cancel_spool *spool, const char *draft, const char *file)
 {
+	int code = link_if_absent(spool, draft, file);
 	struct stat stat;
 
+	if (!has_no_links(code))
+		return code;
 	if (fstatat(spool->fds[SPOOL_PENDING], file, &stat, AT_SYMLINK_NOFOLLOW) == 0)
 		return -EEXIST;
 	return errno == ENOENT ? rename_into(spool, draft, SPOOL_PENDING, file, 0) : -errno;
@@ -175,10 +210,10 @@ int draft_release(struct cancel_spool *spool, const char *id, const char *file)
 static int publish_named(struct cancel_spool *spool, const struct draft *draft, bool locked)
 {
 	char id[CANCEL_REQUEST_ID_LENGTH + 1];
-	int code;
+	int code = draft_random_id(id);
 
-	draft_random_id(id);
-	code = draft_prepare(spool, id, draft, true);
+	if (code == 0)
+		code = draft_prepare(spool, id, draft, true);
 	return code < 0 ? code : release(spool, id, draft->file, locked);
 }
 
@@ -187,10 +222,10 @@ int draft_replace(const struct cancel_spool *spool, enum spool_dir dir, const ch
 {
 	char id[CANCEL_REQUEST_ID_LENGTH + 1], name[DRAFT_NAME_SIZE];
 	struct draft draft = {.text = text, .length = length, .mtime_us = mtime_us};
-	int code;
+	int code = draft_random_id(id);
 
-	draft_random_id(id);
-	code = draft_prepare(spool, id, &draft, true);
+	if (code == 0)
+		code = draft_prepare(spool, id, &draft, true);
 	if (code < 0)
 		return code;
 	draft_name(name, id);

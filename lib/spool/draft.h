@@ -7,11 +7,15 @@
 #define DRAFT_SUFFIX ".draft"
 #define DROP_SUFFIX ".drop" /* a drop on its way in: "<name>.drop" in tmp/ */
 
+/* Whether a modification time was set by us: it has our mark below the microsecond. Where the filesystem keeps no
+ * nanoseconds nothing has, and a sweep opens every file. */
+bool draft_marked(const struct timespec *mtime);
+
 /* Say whether a file in tmp/ is a draft of ours. */
 bool draft_is_name(const char *file);
 
-/* 128 random bits as hex digits. */
-void draft_random_id(char id[CANCEL_REQUEST_ID_LENGTH + 1]);
+/* 128 random bits as hex digits; 0 or a negative errno of getrandom(2). */
+int draft_random_id(char id[CANCEL_REQUEST_ID_LENGTH + 1]);
 
 /* A record's text, and where it goes. */
 struct draft {

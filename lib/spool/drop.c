@@ -15,6 +15,7 @@
 #include "lock.h"
 #include "record.h"
 #include "scan.h"
+#include "terms.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,41 +44,31 @@ bool drop_is_left(const char *file)
 
 /* --- the finished record ------------------------------------------------------------------------------ */
 
-static bool id_is_used(const struct cancel_spool *spool, const struct entry *entry, const char *id)
+/* Its text says why and when. Its age begins now, because the times of a file that was copied or moved here say
+ * nothing; and its id is new, because that of a copied record may be known as decided already. */
+static int complete_record(struct cancel_request *request, struct cancel_error *error)
 {
-	struct standing standing;
-	bool used;
+	int code = draft_random_id(request->request_id);
 
-	if (entry_read(spool, entry, &standing, NULL) < 0)
-		return true;
-	used = standing.processed && !strcmp(standing.processed_request.request_id, id);
-	standing_clear(&standing);
-	return used;
-}
-
-/* Its text says why and when; its age begins now, because the times of a file that was copied or moved here say
- * nothing. An id that was decided already would make it litter, so a copy of an old record gets a new one. */
-static void complete_record(const struct cancel_spool *spool, const struct entry *entry,
-			    struct cancel_request *request)
-{
-	if (!request->request_id[0] || id_is_used(spool, entry, request->request_id))
-		draft_random_id(request->request_id);
+	if (code < 0)
+		return error_system(error, code, "cannot make a request id");
 	request->status = CANCEL_STATUS_PENDING;
 	request->outcome = CANCEL_OUTCOME_NONE;
 	request->requested_at_us = clock_realtime_us();
 	request->boottime_ns = clock_boottime_ns();
 	memcpy(request->boot_id, clock_boot_id(), sizeof request->boot_id);
+	return 0;
 }
 
 static int write_finished(const struct cancel_spool *spool, const char *left,
 			  const struct cancel_request *request, struct cancel_error *error)
 {
 	struct record_text text;
-	int code = record_write(&text, request, error);
+	int code = record_write_fitting(&text, request, error);
 
 	if (code < 0)
 		return code;
-	code = draft_replace(spool, SPOOL_TMP, left, text.data, text.used, 0);
+	code = draft_replace(spool, SPOOL_TMP, left, text.data, text.used, terms_mtime_us(request));
 	record_text_clear(&text);
 	return code == 0 ? 0 : error_system(error, code, "cannot write 'tmp/%s' in spool '%s'; the drop is kept",
 					    QUOTE(left), SPOOL_QUOTE(spool));
@@ -112,17 +103,14 @@ static int finish(struct cancel_spool *spool, const struct entry *entry, const c
 	wanted.task_id = entry->wanted.task_id;
 	wanted.run = entry->wanted.run;
 	code = found_read(spool, spool->fds[SPOOL_TMP], DIR_TMP, &wanted, &found, NULL, error);
-	if (code == -EBADMSG) {
-		/* Nobody can say whom it was to cancel; keep it for people. */
-		int moved = entry_move_aside(spool, SPOOL_TMP, left, error);
-
-		return moved < 0 ? moved : CANCEL_DROP_REFUSED;
-	}
+	if (code == -EBADMSG)
+		return CANCEL_DROP_REFUSED; /* only who looks that name up can say whom it is to cancel */
 	if (code < 0)
 		return code;
 	cancel_request_init(&standing);
-	complete_record(spool, entry, &found);
-	code = write_finished(spool, left, &found, error);
+	code = complete_record(&found, error);
+	if (code == 0)
+		code = write_finished(spool, left, &found, error);
 	if (code == 0)
 		code = publish_finished(spool, entry, left, &found, &standing, error);
 	if (code >= 0 && request) {
@@ -134,11 +122,50 @@ static int finish(struct cancel_spool *spool, const struct entry *entry, const c
 	return code;
 }
 
-static bool exists(const struct cancel_spool *spool, enum spool_dir dir, const char *file)
+/* What cannot be looked at may be there, so a failure is told and never means "no". */
+static int exists(const struct cancel_spool *spool, enum spool_dir dir, const char *file,
+		  struct cancel_error *error)
 {
 	struct stat stat;
 
-	return fstatat(spool->fds[dir], file, &stat, AT_SYMLINK_NOFOLLOW) == 0;
+	if (fstatat(spool->fds[dir], file, &stat, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : error_system(error, -errno, "cannot look for the drop '%s' in spool '%s'",
+						  QUOTE(file), SPOOL_QUOTE(spool));
+}
+
+/* Under the lock: finish it if it is there; -ENOENT if not. */
+static int finish_if_there(struct cancel_spool *spool, const struct entry *entry,
+			   struct cancel_request *request, struct cancel_error *error)
+{
+	char left[LEFT_SIZE];
+	int code;
+
+	left_name(left, entry->name);
+	code = exists(spool, SPOOL_TMP, left, error);
+	if (code <= 0)
+		return code < 0 ? code : -ENOENT;
+	return finish(spool, entry, left, request, error);
+}
+
+int drop_finish_locked(struct cancel_spool *spool, const struct entry *entry, struct cancel_error *error)
+{
+	int code = finish_if_there(spool, entry, NULL, error);
+
+	return code < 0 && code != -ENOENT ? code : 0;
+}
+
+static int finish_left(struct cancel_spool *spool, const struct entry *entry, struct cancel_request *request,
+		       struct cancel_error *error)
+{
+	struct name_lock lock;
+	int code = lock_take(spool, entry->name, &lock, error);
+
+	if (code < 0)
+		return code;
+	code = finish_if_there(spool, entry, request, error);
+	lock_drop(&lock);
+	return code;
 }
 
 int drop_finish_left(struct cancel_spool *spool, const char *file, struct cancel_request *request,
@@ -146,21 +173,14 @@ int drop_finish_left(struct cancel_spool *spool, const char *file, struct cancel
 {
 	char name[NAME_SIZE], json[NAME_FILE_SIZE];
 	size_t length = strlen(file) - (sizeof DROP_SUFFIX - 1);
-	struct name_lock lock;
 	struct entry entry;
-	int code;
 
 	memcpy(name, file, length);
 	name[length] = '\0';
 	name_to_file(json, name);
 	if (!entry_from_file(&entry, json))
 		return error_set(error, -EBADMSG, "'tmp/%s' is no drop", QUOTE(file));
-	code = lock_take(spool, name, &lock, error);
-	if (code < 0)
-		return code;
-	code = exists(spool, SPOOL_TMP, file) ? finish(spool, &entry, file, request, error) : -ENOENT;
-	lock_drop(&lock);
-	return code;
+	return finish_left(spool, &entry, request, error);
 }
 
 /* --- whose it is -------------------------------------------------------------------------------------- */
@@ -253,18 +273,19 @@ static int take_judged(struct cancel_spool *spool, const struct drop *drop, cons
 	struct stat now;
 	int code;
 
+	code = drop_finish_locked(spool, entry, error);
+	if (code < 0)
+		return code;
 	left_name(left, entry->name);
-	if (exists(spool, SPOOL_TMP, left)) {
-		code = finish(spool, entry, left, NULL, error);
-		if (code < 0)
-			return code;
-	}
 	if (fstatat(spool->fds[SPOOL_ROOT], drop->file, &now, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? -ENOENT : error_system(error, -errno, "cannot look at the drop '%s'",
 								QUOTE(drop->file));
 	if (!file_same(&now, &drop->stat) || timespec_us(&now.st_ctim) != timespec_us(&drop->stat.st_ctim))
 		return -EAGAIN;
-	if (renameat(spool->fds[SPOOL_ROOT], drop->file, spool->fds[SPOOL_TMP], left) < 0)
+	/* What stands there is no drop that could be finished; it is kept for people. */
+	if (renameat2(spool->fds[SPOOL_ROOT], drop->file, spool->fds[SPOOL_TMP], left, RENAME_NOREPLACE) < 0 &&
+	    ((errno != EINVAL && errno != ENOSYS) ||
+	     renameat(spool->fds[SPOOL_ROOT], drop->file, spool->fds[SPOOL_TMP], left) < 0))
 		return error_system(error, -errno, "cannot take in the drop '%s' of spool '%s'",
 				    QUOTE(drop->file), SPOOL_QUOTE(spool));
 	return finish(spool, entry, left, request, error);
@@ -304,8 +325,10 @@ int drop_take(struct cancel_spool *spool, const char *file, struct cancel_reques
 /* Taken in by another process meanwhile is as good. */
 static int take_if_there(struct cancel_spool *spool, const char *file, struct cancel_error *error)
 {
-	int code = exists(spool, SPOOL_ROOT, file) ? drop_take(spool, file, NULL, error) : 0;
+	int code = exists(spool, SPOOL_ROOT, file, error);
 
+	if (code > 0)
+		code = drop_take(spool, file, NULL, error);
 	return code < 0 && code != -ENOENT ? code : 0;
 }
 
@@ -320,7 +343,7 @@ static bool raw_file(char file[NAME_FILE_SIZE], const struct entry *entry)
 	return strcmp(file, entry->file) != 0;
 }
 
-int drop_take_for(struct cancel_spool *spool, const struct entry *entry, struct cancel_error *error)
+static int take_for(struct cancel_spool *spool, const struct entry *entry, struct cancel_error *error)
 {
 	char left[LEFT_SIZE], raw[NAME_FILE_SIZE];
 	int code = take_if_there(spool, entry->file, error);
@@ -328,11 +351,22 @@ int drop_take_for(struct cancel_spool *spool, const struct entry *entry, struct 
 	if (code == 0 && raw_file(raw, entry))
 		code = take_if_there(spool, raw, error);
 	left_name(left, entry->name);
-	if (code == 0 && exists(spool, SPOOL_TMP, left)) {
-		code = drop_finish_left(spool, left, NULL, error);
-		code = code == -ENOENT ? 0 : code;
-	}
-	return code < 0 ? code : 0;
+	if (code == 0)
+		code = exists(spool, SPOOL_TMP, left, error);
+	if (code > 0)
+		code = finish_left(spool, entry, NULL, error);
+	return code < 0 && code != -ENOENT ? code : 0;
+}
+
+/* That a drop was refused is for its intake to tell, and no failure of who looks up. */
+int drop_take_for(struct cancel_spool *spool, const struct entry *entry, struct cancel_error *error)
+{
+	struct cancel_error problem;
+	int code = take_for(spool, entry, &problem);
+
+	if (code < 0 && error)
+		*error = problem;
+	return code;
 }
 
 /* --- all of them -------------------------------------------------------------------------------------- */
@@ -342,7 +376,21 @@ struct intake {
 	cancel_drop_report *report;
 	void *arg;
 	int unsettled;
+	struct cancel_error failure; /* the first of a drop that could not be taken in; code 0: none */
 };
+
+/* One drop that cannot be taken in does not keep the others waiting. */
+static int keep_failure(struct intake *intake, const struct cancel_error *failure, struct cancel_error *error)
+{
+	if (error_is_want(failure->code)) {
+		if (error)
+			*error = *failure;
+		return failure->code;
+	}
+	if (!intake->failure.code)
+		intake->failure = *failure;
+	return 0;
+}
 
 static int take_and_report(struct intake *intake, const char *file, struct cancel_error *error)
 {
@@ -361,15 +409,13 @@ static int take_and_report(struct intake *intake, const char *file, struct cance
 			       request.task_id ? &request : NULL,
 			       code == CANCEL_DROP_REFUSED ? &refusal : NULL);
 	cancel_request_clear(&request);
-	if (code < 0 && code != -ENOENT && error)
-		*error = refusal;
-	return code == -ENOENT || code >= 0 ? 0 : code;
+	return code < 0 && code != -ENOENT ? keep_failure(intake, &refusal, error) : 0;
 }
 
 int cancel_spool_intake(struct cancel_spool *spool, cancel_drop_report *report, void *arg,
 			struct cancel_error *error)
 {
-	struct intake intake = {spool, report, arg, 0};
+	struct intake intake = {.spool = spool, .report = report, .arg = arg};
 	const char *file;
 	struct scan scan;
 	int code = spool_enter(spool, error), ended;
@@ -386,5 +432,10 @@ int cancel_spool_intake(struct cancel_spool *spool, cancel_drop_report *report, 
 	scan_close(&scan);
 	if (code == 0 && ended < 0)
 		code = error_system(error, ended, "cannot list spool '%s'", SPOOL_QUOTE(spool));
+	if (code == 0 && intake.failure.code < 0) {
+		code = intake.failure.code;
+		if (error)
+			*error = intake.failure;
+	}
 	return code < 0 ? code : intake.unsettled;
 }

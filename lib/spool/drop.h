@@ -18,6 +18,9 @@ int drop_finish_left(struct cancel_spool *spool, const char *file, struct cancel
 /* Whether a file in tmp/ is a drop on its way in. */
 bool drop_is_left(const char *file);
 
+/* The same for one name, under its lock. 0, also when there is nothing, or a failure. */
+int drop_finish_locked(struct cancel_spool *spool, const struct entry *entry, struct cancel_error *error);
+
 /* Take in a drop of one name, if there is one: for who looks up without a watcher about. 0 or a failure. */
 int drop_take_for(struct cancel_spool *spool, const struct entry *entry, struct cancel_error *error);
 

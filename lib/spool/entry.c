@@ -6,12 +6,17 @@
 #include "file.h"
 #include "record.h"
 #include "scan.h"
+#include "terms.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Looks at a name that changes each time; a foreign program could make that go on for ever. */
+#define LOOKS 100
 
 int entry_init(struct entry *entry, const char *task_id, const char *run, struct cancel_error *error)
 {
@@ -124,13 +129,36 @@ int entry_read(const struct cancel_spool *spool, const struct entry *entry, stru
 	return 0;
 }
 
-/* --- removing ----------------------------------------------------------------------------------------- */
-
 static bool same_version(const struct stat *one, const struct stat *other)
 {
 	return file_same(one, other) && one->st_ctim.tv_sec == other->st_ctim.tv_sec &&
 	       one->st_ctim.tv_nsec == other->st_ctim.tv_nsec;
 }
+
+static bool still_pending(const struct cancel_spool *spool, const struct entry *entry, const struct stat *stat)
+{
+	struct stat now;
+
+	return fstatat(spool->fds[SPOOL_PENDING], entry->file, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       same_version(&now, stat);
+}
+
+/* Between the two reads litter may be removed and then its processed record, by a reset, a sweep or the next decision;
+ * the litter in hand would look like a request. It cannot have happened if the pending file still stands. */
+int entry_look(const struct cancel_spool *spool, const struct entry *entry, struct standing *standing,
+	       struct cancel_error *error)
+{
+	int code = entry_read(spool, entry, standing, error);
+
+	for (int look = 1; code == 0 && standing->pending && look < LOOKS &&
+			   !still_pending(spool, entry, &standing->pending_stat); look++) {
+		standing_clear(standing);
+		code = entry_read(spool, entry, standing, error);
+	}
+	return code;
+}
+
+/* --- removing ----------------------------------------------------------------------------------------- */
 
 int entry_unlink_pending(const struct cancel_spool *spool, const struct entry *entry, const struct stat *stat)
 {
@@ -163,7 +191,7 @@ int entry_move_aside(const struct cancel_spool *spool, enum spool_dir dir, const
 		     struct cancel_error *error)
 {
 	char id[CANCEL_REQUEST_ID_LENGTH + 1], kept[NAME_FILE_SIZE + CANCEL_REQUEST_ID_LENGTH + 1];
-	int count = count_refused(spool, error);
+	int count = count_refused(spool, error), code;
 
 	if (count < 0)
 		return count;
@@ -171,14 +199,32 @@ int entry_move_aside(const struct cancel_spool *spool, enum spool_dir dir, const
 		return error_set(error, -ENOSPC,
 				 "cannot move '%s' out of the way: refused/ of spool '%s' holds %d files already; "
 				 "look at them and remove them", QUOTE(file), SPOOL_QUOTE(spool), count);
-	draft_random_id(id);
+	code = draft_random_id(id);
+	if (code < 0)
+		return error_system(error, code, "cannot make a random name");
 	(void)snprintf(kept, sizeof kept, "%s.%.8s", file, id);
 	if (renameat2(spool->fds[dir], file, spool->fds[SPOOL_REFUSED], kept, RENAME_NOREPLACE) == 0)
 		return 0;
-	if (errno == EINVAL && renameat(spool->fds[dir], file, spool->fds[SPOOL_REFUSED], kept) == 0)
+	if ((errno == EINVAL || errno == ENOSYS) && renameat(spool->fds[dir], file, spool->fds[SPOOL_REFUSED], kept) == 0)
 		return 0;
 	return error_system(error, -errno, "cannot move '%s' out of the way to refused/ of spool '%s'",
 			    QUOTE(file), SPOOL_QUOTE(spool));
+}
+
+/* --- rewriting ---------------------------------------------------------------------------------------- */
+
+int entry_rewrite(const struct cancel_spool *spool, const struct entry *entry,
+		  const struct cancel_request *request, struct cancel_error *error)
+{
+	struct record_text text;
+	int code = record_write_fitting(&text, request, error);
+
+	if (code < 0)
+		return code;
+	code = draft_replace(spool, SPOOL_PENDING, entry->file, text.data, text.used, terms_mtime_us(request));
+	record_text_clear(&text);
+	return code == 0 ? 0 : error_system(error, code, "cannot rewrite 'pending/%s' in spool '%s'",
+					    QUOTE(entry->file), SPOOL_QUOTE(spool));
 }
 
 /* --- deciding ----------------------------------------------------------------------------------------- */
@@ -201,7 +247,12 @@ static void fill_decision(const struct cancel_spool *spool, struct cancel_reques
 	request->processed_boottime_ns = clock_boottime_ns();
 	(void)snprintf(request->processed_boot_id, sizeof request->processed_boot_id, "%s", clock_boot_id());
 	request->worker = (struct cancel_party){
-		.host = spool->host, .run = request->run, .uid = geteuid(), .gid = -1, .pid = getpid()};
+		.host = spool->host,
+		.run = decision->worker_run ? decision->worker_run : request->run,
+		.uid = geteuid(),
+		.gid = -1,
+		.pid = getpid(),
+	};
 	(void)snprintf(request->last_cancel_id, sizeof request->last_cancel_id, "%s",
 		       was_a_cancel(decision->outcome) ? request->request_id : previous);
 }
@@ -210,11 +261,13 @@ static void fill_decision(const struct cancel_spool *spool, struct cancel_reques
 static int replace_processed(const struct cancel_spool *spool, const struct entry *entry,
 			     const struct record_text *text, int64_t processed_at_us)
 {
-	int code = draft_replace(spool, SPOOL_PROCESSED, entry->file, text->data, text->used, processed_at_us);
+	struct stat stat;
+	int code = 0;
 
-	if (code != -EISDIR)
-		return code;
-	code = entry_move_aside(spool, SPOOL_PROCESSED, entry->file, NULL);
+	/* The rename would delete a link or a FIFO that somebody put there. */
+	if (fstatat(spool->fds[SPOOL_PROCESSED], entry->file, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !S_ISREG(stat.st_mode))
+		code = entry_move_aside(spool, SPOOL_PROCESSED, entry->file, NULL);
 	return code < 0 ? code : draft_replace(spool, SPOOL_PROCESSED, entry->file, text->data, text->used,
 					       processed_at_us);
 }
@@ -274,7 +327,7 @@ static int decide_standing(const struct cancel_spool *spool, const struct entry 
 	if (!standing->pending || !is_meant(decision, &standing->pending_request))
 		return nothing_pending(entry, decision, standing, error);
 	fill_decision(spool, &standing->pending_request, standing, decision);
-	code = record_write(&text, &standing->pending_request, error);
+	code = record_write_fitting(&text, &standing->pending_request, error);
 	if (code < 0)
 		return code;
 	code = write_processed(spool, entry, &text, standing->pending_request.processed_at_us, error);
@@ -288,18 +341,60 @@ static int decide_standing(const struct cancel_spool *spool, const struct entry 
 	return code < 0 ? code : CANCEL_DECIDED;
 }
 
-int entry_decide(const struct cancel_spool *spool, const struct entry *entry, const struct decision *decision,
-		 struct cancel_request *decided, struct cancel_error *error)
+/* What stands in pending may be no request, or not yet one: whether the one that is meant was decided is known all the
+ * same. `code` is why it could not be read. */
+static int decide_unreadable(const struct cancel_spool *spool, const struct entry *entry,
+			     const struct decision *decision, int code, struct cancel_request *decided,
+			     struct cancel_error *error)
 {
 	struct standing standing;
-	int code = entry_read(spool, entry, &standing, error);
+	bool known;
 
+	if (entry_read_processed(spool, entry, &standing, NULL) < 0)
+		return code;
+	known = decision->request_id && standing.processed && is_meant(decision, &standing.processed_request);
+	if (known && decided)
+		request_move(decided, &standing.processed_request);
+	standing_clear(&standing);
+	if (known)
+		return CANCEL_ALREADY_DECIDED;
 	if (code == -EINPROGRESS)
 		return error_set(error, -ENOENT, "nothing is pending for '%s' yet: its file is still being written",
 				 QUOTE(entry->name));
-	if (code < 0)
-		return code;
-	code = decide_standing(spool, entry, decision, &standing, decided, error);
-	standing_clear(&standing);
+	return code;
+}
+
+/* A foreign file's derived id changes with the file: chmod would do. Before a decision names it, it is written down,
+ * or a kill after that would leave litter that could come back to life. */
+static int settle_id(const struct cancel_spool *spool, const struct entry *entry, struct standing *standing,
+		     struct cancel_error *error)
+{
+	const char *written = json_string_value(json_object_get(standing->pending_request.json, "request_id"));
+	int code;
+
+	if (!standing->pending || (written && !strcmp(written, standing->pending_request.request_id)))
+		return 0;
+	code = entry_rewrite(spool, entry, &standing->pending_request, error);
+	standing_clear(standing);
+	return code < 0 ? code : entry_read(spool, entry, standing, error);
+}
+
+int entry_decide(const struct cancel_spool *spool, const struct entry *entry, const struct decision *decision,
+		 struct cancel_request *decided, struct cancel_error *error)
+{
+	struct cancel_error problem;
+	struct standing standing;
+	int code = entry_read(spool, entry, &standing, &problem);
+
+	if (code == 0)
+		code = settle_id(spool, entry, &standing, &problem);
+	if (code == 0) {
+		code = decide_standing(spool, entry, decision, &standing, decided, &problem);
+		standing_clear(&standing);
+	} else if (code == -EBADMSG || code == -EINPROGRESS) {
+		code = decide_unreadable(spool, entry, decision, code, decided, &problem);
+	}
+	if (code < 0 && error)
+		*error = problem;
 	return code;
 }

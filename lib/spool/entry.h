@@ -30,13 +30,20 @@ struct standing {
 };
 
 /* 0, or -EINPROGRESS (pending is being written), -EBADMSG (what is pending is none), or another failure. With a
- * failure nothing needs clearing. Safe without the lock too; the answer may then be old. */
+ * failure nothing needs clearing. Only under the lock. */
 int entry_read(const struct cancel_spool *spool, const struct entry *entry, struct standing *standing,
+	       struct cancel_error *error);
+/* The same without the lock: what stood at some moment of the call. */
+int entry_look(const struct cancel_spool *spool, const struct entry *entry, struct standing *standing,
 	       struct cancel_error *error);
 /* Only what was decided: whatever is pending, even if it is no request, does not matter. */
 int entry_read_processed(const struct cancel_spool *spool, const struct entry *entry,
 			 struct standing *standing, struct cancel_error *error);
 void standing_clear(struct standing *standing);
+
+/* Under the lock: put another record of the same request in the place of the pending one, in one step. */
+int entry_rewrite(const struct cancel_spool *spool, const struct entry *entry,
+		  const struct cancel_request *request, struct cancel_error *error);
 
 /* Hand a request's strings over: `source` is empty afterwards. */
 void request_move(struct cancel_request *target, struct cancel_request *source);
@@ -46,6 +53,7 @@ struct decision {
 	const char *request_id; /* NULL: whatever is pending */
 	enum cancel_outcome outcome;
 	const char *detail;
+	const char *worker_run; /* the run that decides; NULL: the one that the request names, if any */
 };
 
 /* Under the lock: cancel_spool_decide. `decided` may be NULL. */

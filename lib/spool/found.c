@@ -5,6 +5,7 @@
 #include "file.h"
 #include "record.h"
 #include "sha256.h"
+#include "terms.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -126,18 +127,22 @@ void found_derive_id(char id[CANCEL_REQUEST_ID_LENGTH + 1], const struct stat *s
 }
 
 /* The file's owner proves who made it; its text proves nothing, unless he may speak for others. */
-static void complete_requester(const struct cancel_spool *spool, struct cancel_party *party,
-			       const struct stat *stat)
+static void prove_party(const struct cancel_spool *spool, struct cancel_party *party, const struct stat *stat)
 {
 	bool proven = party->uid == (int64_t)stat->st_uid;
 
 	if (proven || (party->uid >= 0 && spool_speaks_for_others(spool, stat->st_uid)))
 		return;
+	/* What the text says of another's process does not go with this uid. */
+	if (party->uid >= 0)
+		party->pid = -1;
 	party->uid = stat->st_uid;
 	party->gid = -1;
 }
 
-void found_complete(const struct cancel_spool *spool, struct cancel_request *request, const struct stat *stat)
+/* Fill in what the file says and its text does not: the id, the time, whose it is. */
+static void complete(const struct cancel_spool *spool, struct cancel_request *request, const struct stat *stat,
+		     bool decided)
 {
 	if (!request->request_id[0])
 		found_derive_id(request->request_id, stat);
@@ -147,28 +152,36 @@ void found_complete(const struct cancel_spool *spool, struct cancel_request *req
 		request->requested_at_us = timespec_us(&stat->st_ctim);
 		request->boot_id[0] = '\0';
 	}
+	if (!request->boottime_ns)
+		request->boot_id[0] = '\0'; /* without its other half it would make a request as old as the boot */
 	if (request->expires_in_s == CANCEL_EXPIRES_DEFAULT)
-		request->expires_in_s = spool->options.expire_after_s;
-	complete_requester(spool, &request->requester, stat);
+		terms_default_life(request, spool->options.expire_after_s);
+	/* A processed record was written by who decided: for the requester there is his word only. */
+	prove_party(spool, decided ? &request->worker : &request->requester, stat);
 }
 
 /* A malformed request has nothing but what its name says; that lives in `storage`. */
 static int name_from(struct cancel_request *request, const char *dir, const struct wanted *wanted,
 		     struct cancel_error *error)
 {
+	const char *run = NULL;
 	struct name_ids ids;
 	size_t task_size, run_size;
 
 	if (wanted->task_id) {
 		request->task_id = wanted->task_id;
-		request->run = wanted->run;
+		run = wanted->run;
 	} else if (name_decode(&ids, wanted->file, name_of_file(wanted->file)) == NAME_WHOLE) {
 		request->task_id = ids.task_id;
-		request->run = ids.has_run ? ids.run : NULL;
+		run = ids.has_run ? ids.run : NULL;
 	} else {
 		return refuse(error, dir, wanted->file,
 			      "neither its name nor its text says which task it is for");
 	}
+	/* A request for one run must not become one for all. */
+	if (request->run && (!run || strcmp(request->run, run)))
+		return refuse(error, dir, wanted->file, "its text names another run than its name");
+	request->run = run;
 	task_size = strlen(request->task_id) + 1;
 	run_size = request->run ? strlen(request->run) + 1 : 0;
 	request->storage = malloc(task_size + run_size);
@@ -226,7 +239,7 @@ int found_read(const struct cancel_spool *spool, int dir_fd, const char *dir, co
 		cancel_request_clear(&read);
 		return code;
 	}
-	found_complete(spool, &read, stat);
+	complete(spool, &read, stat, dir_fd == spool->fds[SPOOL_PROCESSED]);
 	*request = read;
 	return 0;
 }

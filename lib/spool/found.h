@@ -35,10 +35,6 @@ void found_derive_id(char id[CANCEL_REQUEST_ID_LENGTH + 1], const struct stat *s
 ssize_t found_text(const struct cancel_spool *spool, int dir_fd, const char *dir, const char *file,
 		   char **text, struct stat *stat, struct cancel_error *error);
 
-/* Fill in what the file says and its text does not: the id, the time, the requester's uid. */
-void found_complete(const struct cancel_spool *spool, struct cancel_request *request,
-		    const struct stat *stat);
-
 /* Younger than CANCEL_SETTLE_MS: its writer may not be done. */
 bool found_is_fresh(const struct stat *stat);
 

@@ -14,9 +14,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -43,13 +41,16 @@ ssize_t store_read_small(int dir_fd, const char *name, char *text, size_t size)
 	return length;
 }
 
-int spool_adopt(const struct cancel_spool *spool, int fd)
+int spool_adopt(const struct cancel_spool *spool, int fd, mode_t mode)
 {
 	/* Root works in other people's spools: what it makes there must be theirs, or they cannot read it. */
 	if (geteuid() == 0 && spool->owner != 0 && fchown(fd, spool->owner, spool->group) < 0)
 		return -errno;
+	/* Without the directory's set-group-id bit a new file has its maker's group. */
+	if (spool->group_differs && fchown(fd, (uid_t)-1, spool->group) < 0)
+		return -errno;
 	/* The umask must not shut the group out. */
-	if ((spool->file_mode & 077) && fchmod(fd, spool->file_mode) < 0)
+	if ((mode & 077) && fchmod(fd, mode) < 0)
 		return -errno;
 	return 0;
 }
@@ -96,17 +97,15 @@ static int find_stranger(const struct cancel_spool *spool, int root_fd, struct c
 
 /* --- making ------------------------------------------------------------------------------------------- */
 
-static void random_uuid(char text[37])
+/* 128 random bits in the form of RFC 4122, version 4. */
+static int random_uuid(char text[37])
 {
-	unsigned char bytes[16];
-	char *end = text;
+	char id[CANCEL_REQUEST_ID_LENGTH + 1];
+	int code = draft_random_id(id);
 
-	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
-		abort(); /* cannot fail for so few bytes once the kernel is up */
-	bytes[6] = (bytes[6] & 0x0f) | 0x40;
-	bytes[8] = (bytes[8] & 0x3f) | 0x80;
-	for (int i = 0; i < 16; i++)
-		end += sprintf(end, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", bytes[i]);
+	if (code == 0)
+		(void)snprintf(text, 37, "%.8s-%.4s-4%.3s-8%.3s-%.12s", id, id + 8, id + 13, id + 17, id + 20);
+	return code;
 }
 
 static int make_dir(const struct cancel_spool *spool, int root_fd, const char *name, mode_t mode,
@@ -114,12 +113,14 @@ static int make_dir(const struct cancel_spool *spool, int root_fd, const char *n
 {
 	int fd, code = 0;
 
-	if (mkdirat(root_fd, name, 0700) < 0)
-		return errno == EEXIST ? 0 : failed(spool, -errno, name, error);
+	/* One that is there already may be from a making that was killed before it set the mode. */
+	if (mkdirat(root_fd, name, 0700) < 0 && errno != EEXIST)
+		return failed(spool, -errno, name, error);
 	fd = openat(root_fd, name, OPEN_DIRECTORY);
 	if (fd < 0)
 		return failed(spool, -errno, name, error);
-	if (geteuid() == 0 && fchown(fd, spool->owner, spool->group) < 0)
+	if ((geteuid() == 0 || spool->group_differs) &&
+	    fchown(fd, geteuid() == 0 ? spool->owner : (uid_t)-1, spool->group) < 0)
 		code = failed(spool, -errno, name, error);
 	if (code == 0 && fchmod(fd, mode) < 0)
 		code = failed(spool, -errno, name, error);
@@ -129,24 +130,26 @@ static int make_dir(const struct cancel_spool *spool, int root_fd, const char *n
 
 /* Whole or not there: written under another name, linked if absent. */
 static int make_file(const struct cancel_spool *spool, int root_fd, const char *name, const char *text,
-		     struct cancel_error *error)
+		     mode_t mode, struct cancel_error *error)
 {
 	char id[CANCEL_REQUEST_ID_LENGTH + 1], draft[64];
-	int fd, code;
+	int fd, code = draft_random_id(id);
 
-	draft_random_id(id);
+	if (code < 0)
+		return failed(spool, code, name, error);
 	(void)snprintf(draft, sizeof draft, DIR_TMP "/%s" DRAFT_SUFFIX, id);
-	fd = openat(root_fd, draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, spool->file_mode);
+	fd = openat(root_fd, draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return failed(spool, -errno, name, error);
 	code = file_write_all(fd, text, strlen(text));
 	if (code == 0)
-		code = spool_adopt(spool, fd);
-	if (code == 0 && renameat2(root_fd, draft, root_fd, name, RENAME_NOREPLACE) < 0)
-		code = errno == EINVAL && renameat(root_fd, draft, root_fd, name) == 0 ? 0 : -errno;
+		code = spool_adopt(spool, fd, mode);
+	if (code == 0 && linkat(root_fd, draft, root_fd, name, 0) < 0)
+		code = -errno;
+	if (code == -EPERM || code == -EOPNOTSUPP || code == -ENOSYS) /* a filesystem without links */
+		code = renameat2(root_fd, draft, root_fd, name, RENAME_NOREPLACE) < 0 ? -errno : 0;
 	file_close(fd);
-	if (code < 0)
-		(void)unlinkat(root_fd, draft, 0);
+	(void)unlinkat(root_fd, draft, 0);
 	return code == 0 || code == -EEXIST ? 0 : failed(spool, code, name, error);
 }
 
@@ -154,9 +157,12 @@ static int make_version(const struct cancel_spool *spool, int root_fd, struct ca
 {
 	char uuid[37], text[128];
 
-	random_uuid(uuid);
+	int code = random_uuid(uuid);
+
+	if (code < 0)
+		return failed(spool, code, FILE_VERSION, error);
 	(void)snprintf(text, sizeof text, "{\"layout\": %d, \"uuid\": \"%s\"}\n", LAYOUT_VERSION, uuid);
-	return make_file(spool, root_fd, FILE_VERSION, text, error);
+	return make_file(spool, root_fd, FILE_VERSION, text, spool->file_mode, error);
 }
 
 /* Directories that others made inside would belong to them, so only the owner and root make any. */
@@ -179,7 +185,7 @@ static int make_layout(const struct cancel_spool *spool, int root_fd, const stru
 	for (int i = SPOOL_TMP; code == 0 && i < SPOOL_DIR_COUNT; i++)
 		code = make_dir(spool, root_fd, dir_names[i], root->st_mode & 07777, error);
 	if (code == 0)
-		code = make_file(spool, root_fd, FILE_LOCK, "", error);
+		code = make_file(spool, root_fd, FILE_LOCK, "", spool->lock_mode, error);
 	if (code == 0)
 		code = make_version(spool, root_fd, error);
 	return code;
@@ -215,12 +221,31 @@ static int read_version(struct cancel_spool *spool, int root_fd, struct cancel_e
 			 LAYOUT_VERSION);
 }
 
+static bool mount_id(int fd, uint64_t *id)
+{
+	struct statx info;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &info) < 0 || !(info.stx_mask & STATX_MNT_ID))
+		return false;
+	*id = info.stx_mnt_id;
+	return true;
+}
+
+/* The device tells of most mounts; not of a directory of the same filesystem bound here, into which nothing can be
+ * renamed either. Kernels before 5.8 cannot tell. */
+static bool crosses_mount(int fd, int root_fd)
+{
+	uint64_t here, root;
+
+	return mount_id(fd, &here) && mount_id(root_fd, &root) && here != root;
+}
+
 static int judge_dir(const struct cancel_spool *spool, const char *name, const struct stat *stat,
-		     const struct stat *root, struct cancel_error *error)
+		     const struct stat *root, bool mounted, struct cancel_error *error)
 {
 	mode_t excess = stat->st_mode & ~root->st_mode & 022;
 
-	if (stat->st_dev != root->st_dev)
+	if (mounted || stat->st_dev != root->st_dev)
 		return error_set(error, -EXDEV, "cannot use spool '%s': something is mounted on its '%s'; unmount it",
 				 SPOOL_QUOTE(spool), name);
 	if (stat->st_uid != 0 && stat->st_uid != geteuid() && stat->st_uid != root->st_uid)
@@ -243,7 +268,8 @@ static int open_dir(const struct cancel_spool *spool, int root_fd, enum spool_di
 	if (fd < 0)
 		return errno == ENOENT ? -ENOENT : failed(spool, -errno, dir_names[which], error);
 	code = fstat(fd, &stat) < 0 ? failed(spool, -errno, dir_names[which], error)
-				    : judge_dir(spool, dir_names[which], &stat, root, error);
+				    : judge_dir(spool, dir_names[which], &stat, root,
+						crosses_mount(fd, root_fd), error);
 	if (code == 0)
 		return fd;
 	file_close(fd);

@@ -42,15 +42,19 @@ static int set_lock(int fd, short type, struct range range)
 
 static int open_lock_file(const struct cancel_spool *spool)
 {
-	int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(spool->fds[SPOOL_ROOT], FILE_LOCK, flags & ~O_CREAT);
+	int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC, code;
+	int fd = openat(spool->fds[SPOOL_ROOT], FILE_LOCK, flags);
 
-	if (fd < 0 && errno == ENOENT) {
-		fd = openat(spool->fds[SPOOL_ROOT], FILE_LOCK, flags, spool->file_mode);
-		if (fd >= 0)
-			(void)spool_adopt(spool, fd);
-	}
-	return fd < 0 ? -errno : fd;
+	if (fd >= 0 || errno != ENOENT)
+		return fd < 0 ? -errno : fd;
+	/* Only what this call made may be given away. */
+	fd = openat(spool->fds[SPOOL_ROOT], FILE_LOCK, flags | O_CREAT | O_EXCL, spool->lock_mode);
+	if (fd < 0)
+		return errno == EEXIST ? -EAGAIN : -errno;
+	code = spool_adopt(spool, fd, spool->lock_mode);
+	if (code < 0)
+		file_close(fd);
+	return code < 0 ? code : fd;
 }
 
 /* One attempt. -EAGAIN: somebody holds it. -ESTALE: the file was deleted while we waited for it, and whoever

@@ -4,24 +4,36 @@
 #include "error.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-
-static bool stands(const struct cancel_spool *spool, enum spool_dir dir, const struct entry *entry)
-{
-	struct stat stat;
-
-	/* Whatever is not plainly absent is looked at, so that a failure is told and never means "no". */
-	return fstatat(spool->fds[dir], entry->file, &stat, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
-}
 
 /* Being written is not there yet. */
 static int read_settled(const struct cancel_spool *spool, const struct entry *entry, struct standing *standing,
 			struct cancel_error *error)
 {
-	int code = entry_read(spool, entry, standing, error);
+	int code = entry_look(spool, entry, standing, error);
 
 	return code == -EINPROGRESS ? entry_read_processed(spool, entry, standing, error) : code;
+}
+
+static bool stands_now(const struct standing *standing)
+{
+	return standing->pending && cancel_request_in_effect(&standing->pending_request);
+}
+
+/* The drop comes first: taken in between the two looks it would be in neither place. That one cannot be taken in does
+ * not hide a request that stands. */
+static int read_after_drop(struct cancel_spool *spool, const struct entry *entry, struct standing *standing,
+			   struct cancel_error *error)
+{
+	struct cancel_error problem;
+	int dropped = drop_take_for(spool, entry, &problem), code = read_settled(spool, entry, standing, error);
+
+	if (code < 0 || dropped == 0 || stands_now(standing))
+		return code;
+	standing_clear(standing);
+	if (error)
+		*error = problem;
+	return dropped;
 }
 
 static int lookup_of(const struct standing *standing)
@@ -36,12 +48,8 @@ static int lookup_entered(struct cancel_spool *spool, const struct entry *entry,
 			  struct cancel_request *request, struct cancel_error *error)
 {
 	struct standing standing;
-	int code = 0;
+	int code = read_after_drop(spool, entry, &standing, error);
 
-	if (!stands(spool, SPOOL_PENDING, entry))
-		code = drop_take_for(spool, entry, error);
-	if (code == 0)
-		code = read_settled(spool, entry, &standing, error);
 	if (code < 0)
 		return code;
 	code = lookup_of(&standing);
@@ -118,16 +126,32 @@ static bool decided_since(const struct standing *standing, const char *remembere
 	       strcmp(standing->processed_request.last_cancel_id, remembered);
 }
 
+/* What was decided before the run began never hits it, even if a kill left it in pending and its processed record
+ * went meanwhile. */
+static bool counts(const struct standing *standing, const char *remembered)
+{
+	return standing->pending && (!remembered || strcmp(standing->pending_request.request_id, remembered));
+}
+
+/* One that another run decided before its time takes effect then for those that go on. */
+static int answer_of_decided(const struct cancel_request *decided)
+{
+	bool own = !strcmp(decided->last_cancel_id, decided->request_id);
+
+	return own && !cancel_request_in_effect(decided) ? ANSWER_LATER : ANSWER_YES;
+}
+
 static int answer_of(struct standing *standing, const char *remembered, struct cancel_request *request)
 {
 	struct cancel_request *found = &standing->pending_request;
 	int answer = ANSWER_NO;
 
-	if (standing->pending)
+	if (counts(standing, remembered))
 		answer = cancel_request_in_effect(found) ? ANSWER_YES : ANSWER_LATER;
-	if (answer != ANSWER_YES && decided_since(standing, remembered)) {
+	if (answer != ANSWER_YES && decided_since(standing, remembered) &&
+	    (answer == ANSWER_NO || answer_of_decided(&standing->processed_request) == ANSWER_YES)) {
 		found = &standing->processed_request;
-		answer = ANSWER_YES;
+		answer = answer_of_decided(found);
 	}
 	if (answer != ANSWER_NO && request)
 		request_move(request, found);
@@ -138,21 +162,16 @@ static int check_entry(struct cancel_spool *spool, const struct entry *entry, co
 		       struct cancel_request *request, struct cancel_error *error)
 {
 	struct standing standing;
-	int code = 0;
+	int code = read_after_drop(spool, entry, &standing, error), answer;
 
-	if (!stands(spool, SPOOL_PENDING, entry)) {
-		code = drop_take_for(spool, entry, error);
-		if (code < 0)
-			return code;
-		if (!remembered && !stands(spool, SPOOL_PENDING, entry))
-			return ANSWER_NO;
-	}
-	code = read_settled(spool, entry, &standing, error);
-	if (code < 0)
+	if (code == -ENOMEM)
 		return code;
-	code = answer_of(&standing, remembered, request);
+	/* What cannot be read in pending does not hide what was decided. */
+	if (code < 0 && entry_read_processed(spool, entry, &standing, NULL) < 0)
+		return code;
+	answer = answer_of(&standing, remembered, request);
 	standing_clear(&standing);
-	return code;
+	return code < 0 && answer != ANSWER_YES ? code : answer;
 }
 
 static int check_both(struct cancel_spool *spool, const struct entry *task, const struct entry *own,
@@ -160,22 +179,26 @@ static int check_both(struct cancel_spool *spool, const struct entry *task, cons
 		      struct cancel_error *error)
 {
 	struct cancel_request later;
-	int answer = check_entry(spool, task, mark ? mark->task_cancel_id : NULL, request, error), other;
+	struct cancel_error problem;
+	int answer = check_entry(spool, task, mark ? mark->task_cancel_id : NULL, request, &problem), other = 0;
 
-	if (!own || answer < 0 || answer == ANSWER_YES)
-		return answer;
 	cancel_request_init(&later);
-	other = check_entry(spool, own, mark ? mark->run_cancel_id : NULL, &later, error);
-	/* Of two that take effect later the task's own is told; nobody acts on it yet. */
-	if (other > 0 && (other == ANSWER_YES || answer == ANSWER_NO)) {
-		if (request) {
+	if (own && answer != ANSWER_YES)
+		other = check_entry(spool, own, mark ? mark->run_cancel_id : NULL, &later,
+				    answer < 0 ? NULL : &problem);
+	/* Of two that take effect later the task's own is told; nobody acts on it yet. A failure gives way to a yes
+	 * only. */
+	if (other == ANSWER_YES || (other > 0 && answer == ANSWER_NO) || (other < 0 && answer >= 0)) {
+		if (request && other > 0) {
 			cancel_request_clear(request);
 			request_move(request, &later);
 		}
 		answer = other;
 	}
 	cancel_request_clear(&later);
-	return other < 0 ? other : answer;
+	if (answer < 0 && error)
+		*error = problem;
+	return answer;
 }
 
 int cancel_spool_check(struct cancel_spool *spool, const char *task_id, const char *run,

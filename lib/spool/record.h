@@ -16,8 +16,12 @@ struct record_text {
 	char room[1536];
 };
 
-/* Write the record, a newline last. 0, -ENOMEM, or -EMSGSIZE when it would be over CANCEL_RECORD_MAX. */
+/* Write the record, a newline last; a failure leaves nothing to clear. 0, -ENOMEM, or -EMSGSIZE when it would be over CANCEL_RECORD_MAX. */
 int record_write(struct record_text *text, const struct cancel_request *request, struct cancel_error *error);
+/* The same for a request that stands already and must stay one that can be decided: what makes it too large is left
+ * out, unknown fields first, then the ends of the reason and the detail. */
+int record_write_fitting(struct record_text *text, const struct cancel_request *request,
+			 struct cancel_error *error);
 void record_text_clear(struct record_text *text);
 
 /* Fields that record_write writes, at the top and in a party: everything else is somebody else's and kept. */

@@ -189,23 +189,33 @@ static bool too_deep(json_t *value, int levels)
 	return false;
 }
 
-static json_t *parse_object(const char *text, size_t length, struct cancel_error *error)
+/* Every fault of a text has its code in jansson; what has none is memory that ran out on the way. */
+static int not_json(const json_error_t *problem, struct cancel_error *error)
+{
+	enum json_error_code code = json_error_code(problem);
+
+	if (code == json_error_unknown || code == json_error_out_of_memory)
+		return error_system(error, -ENOMEM, "cannot read a record");
+	return error_set(error, -EBADMSG, "not JSON: line %d, column %d: %s", problem->line, problem->column,
+			 QUOTE(problem->text));
+}
+
+static int parse_object(json_t **object, const char *text, size_t length, struct cancel_error *error)
 {
 	json_error_t problem;
 	json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
 
-	if (!json) {
-		(void)error_set(error, -EBADMSG, "not JSON: line %d, column %d: %s", problem.line,
-				problem.column, QUOTE(problem.text));
-		return NULL;
+	if (!json)
+		return not_json(&problem, error);
+	if (json_is_object(json) && !too_deep(json, CANCEL_JSON_DEPTH_MAX)) {
+		*object = json;
+		return 0;
 	}
-	if (json_is_object(json) && !too_deep(json, CANCEL_JSON_DEPTH_MAX))
-		return json;
 	(void)error_set(error, -EBADMSG, json_is_object(json) ? "objects and arrays more than %d levels deep"
 							      : "not a JSON object",
 			CANCEL_JSON_DEPTH_MAX);
 	json_decref(json);
-	return NULL;
+	return -EBADMSG;
 }
 
 int cancel_request_parse(struct cancel_request *request, const char *text, size_t length,
@@ -213,14 +223,15 @@ int cancel_request_parse(struct cancel_request *request, const char *text, size_
 {
 	struct cancel_request read;
 	const char *expected;
-	json_t *json;
+	json_t *json = NULL;
+	int code;
 
 	if (length > CANCEL_RECORD_MAX)
 		return error_set(error, -EMSGSIZE, "%zu bytes; a record has at most %d", length,
 				 CANCEL_RECORD_MAX);
-	json = parse_object(text, length, error);
-	if (!json)
-		return -EBADMSG;
+	code = parse_object(&json, text, length, error);
+	if (code < 0)
+		return code;
 	cancel_request_init(&read);
 	expected = wrong_field(fields, sizeof fields / sizeof fields[0], json, &read);
 	if (expected) {

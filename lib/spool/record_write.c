@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KEPT_BYTES 1024 /* of a reason and a detail, where a record would be too large */
+
 static const char *const fields[] = {
 	"task_id",	    "run",	   "request_id", "reason",	 "status",
 	"requested_at",	    "boot_id",	   "boottime_ns", "expires_in_s", "cancel_at",
@@ -70,15 +72,15 @@ static void put(struct record_text *text, const char *bytes, size_t length)
 
 static void put_escape(struct record_text *text, unsigned char byte)
 {
-	static const char hex[] = "0123456789abcdef";
+	static const char hex[] = "0123456789abcdef", letters[] = "\"\"\\\\n\nt\tr\rb\bf\f";
 	char escape[] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]};
 
-	if (byte == '"' || byte == '\\')
-		put(text, (char[]){'\\', (char)byte}, 2);
-	else if (byte == '\n')
-		PUT(text, "\\n");
-	else
-		put(text, escape, sizeof escape);
+	for (const char *pair = letters; *pair; pair += 2)
+		if ((unsigned char)pair[1] == byte) {
+			put(text, (char[]){'\\', *pair}, 2);
+			return;
+		}
+	put(text, escape, sizeof escape);
 }
 
 static bool plain(unsigned char byte)
@@ -214,8 +216,10 @@ static void put_pending(struct record_text *text, const struct cancel_request *r
 	put_text_or_null(text, request->boot_id);
 	PUT(text, ", \"boottime_ns\": ");
 	put_number(text, request->boottime_ns);
-	PUT(text, ", \"expires_in_s\": ");
-	put_known(text, request->expires_in_s);
+	if (request->expires_in_s != CANCEL_EXPIRES_DEFAULT) {
+		PUT(text, ", \"expires_in_s\": ");
+		put_known(text, request->expires_in_s);
+	}
 	PUT(text, ", \"cancel_at\": ");
 	put_time(text, request->cancel_at_us);
 	PUT(text, ", \"requester\": ");
@@ -256,13 +260,46 @@ static void put_record(struct record_text *text, const struct cancel_request *re
 int record_write(struct record_text *text, const struct cancel_request *request, struct cancel_error *error)
 {
 	put_record(text, request);
+	if (!text->failed && text->used <= CANCEL_RECORD_MAX)
+		return 0;
+	record_text_clear(text);
 	if (text->failed)
 		return error_system(error, -ENOMEM, "cannot write the record of task '%s'",
 				    QUOTE(request->task_id));
-	if (text->used > CANCEL_RECORD_MAX)
-		return error_set(error, -EMSGSIZE, "the record of task '%s' would have %zu bytes; at most %d are "
-				 "allowed", QUOTE(request->task_id), text->used, CANCEL_RECORD_MAX);
-	return 0;
+	return error_set(error, -EMSGSIZE, "the record of task '%s' would have %zu bytes; at most %d are allowed",
+			 QUOTE(request->task_id), text->used, CANCEL_RECORD_MAX);
+}
+
+/* The start of a text, cut between two characters. */
+static const char *start_of(char room[KEPT_BYTES + 1], const char *text)
+{
+	size_t length = KEPT_BYTES;
+
+	if (!text || strlen(text) <= length)
+		return text;
+	while (((unsigned char)text[length] & 0xc0) == 0x80)
+		length--;
+	memcpy(room, text, length);
+	room[length] = '\0';
+	return room;
+}
+
+int record_write_fitting(struct record_text *text, const struct cancel_request *request,
+			 struct cancel_error *error)
+{
+	char reason[KEPT_BYTES + 1], detail[KEPT_BYTES + 1];
+	struct cancel_request less = *request;
+	int code = record_write(text, request, NULL);
+
+	if (code == -EMSGSIZE) {
+		less.json = NULL;
+		code = record_write(text, &less, NULL);
+	}
+	if (code != -EMSGSIZE)
+		return code == 0 ? 0 : record_write(text, request, error);
+	less.reason = start_of(reason, request->reason);
+	less.detail = start_of(detail, request->detail);
+	return record_write(text, &less, error);
 }
 
 void record_text_clear(struct record_text *text)

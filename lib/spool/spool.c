@@ -9,6 +9,7 @@
 #include "error.h"
 #include "file.h"
 #include "path.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,7 @@
 
 #define DEFAULT_EXPIRE_AFTER_S (24 * 3600)
 #define DEFAULT_REASON_BYTES 4096
+#define LONGEST_FILE_NAME (NAME_FILE_SIZE - 1 + 9) /* in refused/: a record's file, a dot and eight digits */
 
 void cancel_spool_options_init(struct cancel_spool_options *options)
 {
@@ -99,10 +101,10 @@ static int judge_filesystem(struct cancel_spool *spool, int fd, struct cancel_er
 
 	if (code < 0)
 		return error_system(error, code, "cannot use spool '%s'", SPOOL_QUOTE(spool));
-	if (name_max >= 0 && name_max < (long)NAME_FILE_SIZE)
+	if (name_max >= 0 && name_max < (long)LONGEST_FILE_NAME)
 		return error_set(error, -ENOTSUP, "cannot use spool '%s': names on its filesystem (%s) have at most "
 				 "%ld bytes, %d are needed; use another filesystem", SPOOL_QUOTE(spool),
-				 spool->filesystem.name, name_max, (int)NAME_FILE_SIZE);
+				 spool->filesystem.name, name_max, (int)LONGEST_FILE_NAME);
 	if (spool->filesystem.is_volatile && spool->options.durability == CANCEL_DURABILITY_FULL)
 		return error_set(error, -ENOTSUP, "cannot use spool '%s' with durability full: its filesystem (%s) "
 				 "does not survive a power cut; use another filesystem or durability none",
@@ -147,14 +149,16 @@ static mode_t file_mode_for(mode_t directory)
 
 static int remember(struct cancel_spool *spool, const int fds[SPOOL_DIR_COUNT], struct cancel_error *error)
 {
-	struct stat pending;
+	struct stat stats[SPOOL_DIR_COUNT];
 
-	if (fstat(fds[SPOOL_PENDING], &pending) < 0)
-		return error_system(error, -errno, "cannot use spool '%s'", SPOOL_QUOTE(spool));
-	spool->device = pending.st_dev;
-	spool->pending_inode = pending.st_ino;
 	for (int i = 0; i < SPOOL_DIR_COUNT; i++)
+		if (fstat(fds[i], &stats[i]) < 0)
+			return error_system(error, -errno, "cannot use spool '%s'", SPOOL_QUOTE(spool));
+	spool->device = stats[SPOOL_ROOT].st_dev;
+	for (int i = 0; i < SPOOL_DIR_COUNT; i++) {
 		spool->fds[i] = fds[i];
+		spool->inodes[i] = stats[i].st_ino;
+	}
 	return 0;
 }
 
@@ -177,6 +181,8 @@ static int open_directories(struct cancel_spool *spool, struct cancel_error *err
 	spool->owner = root.st_uid;
 	spool->group = root.st_gid;
 	spool->file_mode = file_mode_for(root.st_mode);
+	spool->lock_mode = spool->file_mode | (root.st_mode & 0020);
+	spool->group_differs = (root.st_mode & 0040) && !(root.st_mode & S_ISGID) && getegid() != root.st_gid;
 	code = judge_filesystem(spool, root_fd, error);
 	if (code == 0)
 		code = layout_open(spool, root_fd, spool->options.create, fds, error);
@@ -191,8 +197,17 @@ static int open_directories(struct cancel_spool *spool, struct cancel_error *err
 	return code;
 }
 
+static char host_name[CANCEL_PARTY_TEXT_MAX + 1];
+
+static void read_host_name(void)
+{
+	if (gethostname(host_name, sizeof host_name - 1) < 0 || !utf8_valid(host_name, strlen(host_name)))
+		host_name[0] = '\0';
+}
+
 static struct cancel_spool *spool_new(const struct cancel_spool_options *options)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct cancel_spool *spool = calloc(1, sizeof *spool);
 	const char *path = path_of(options);
 
@@ -206,8 +221,8 @@ static struct cancel_spool *spool_new(const struct cancel_spool_options *options
 	for (int i = 0; i < SPOOL_DIR_COUNT; i++)
 		spool->fds[i] = -1;
 	(void)pthread_rwlock_init(&spool->replacing, NULL);
-	if (gethostname(spool->host, sizeof spool->host - 1) < 0)
-		spool->host[0] = '\0';
+	(void)pthread_once(&once, read_host_name);
+	spool->host = host_name;
 	if (spool->path && spool->pending_path)
 		return spool;
 	cancel_spool_close(spool);
@@ -257,8 +272,18 @@ bool spool_was_replaced(const struct cancel_spool *spool)
 	struct stat now;
 
 	/* The deepest directory that matters: its identity changes when it or any above it is replaced. */
-	return stat(spool->pending_path, &now) < 0 || now.st_ino != spool->pending_inode ||
+	return stat(spool->pending_path, &now) < 0 || now.st_ino != spool->inodes[SPOOL_PENDING] ||
 	       now.st_dev != spool->device;
+}
+
+bool spool_is_incomplete(const struct cancel_spool *spool)
+{
+	struct stat processed, tmp;
+	int root_fd = spool->fds[SPOOL_ROOT];
+
+	return fstatat(root_fd, DIR_PROCESSED, &processed, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       fstatat(root_fd, DIR_TMP, &tmp, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       processed.st_ino != spool->inodes[SPOOL_PROCESSED] || tmp.st_ino != spool->inodes[SPOOL_TMP];
 }
 
 static int replace_directories(struct cancel_spool *spool, struct cancel_error *error)
@@ -266,7 +291,7 @@ static int replace_directories(struct cancel_spool *spool, struct cancel_error *
 	int old[SPOOL_DIR_COUNT], code = 0;
 
 	(void)pthread_rwlock_wrlock(&spool->replacing);
-	if (spool_was_replaced(spool)) { /* else another thread was faster */
+	if (spool_was_replaced(spool) || spool_is_incomplete(spool)) { /* else another thread was faster */
 		memcpy(old, spool->fds, sizeof old);
 		code = open_directories(spool, error);
 		if (code == 0)
@@ -287,7 +312,7 @@ int spool_enter(struct cancel_spool *spool, struct cancel_error *error)
 		int code;
 
 		spool_enter_unchecked(spool);
-		if (!spool_was_replaced(spool))
+		if (!spool_was_replaced(spool) && !spool_is_incomplete(spool))
 			return 0;
 		(void)pthread_rwlock_unlock(&spool->replacing);
 		code = replace_directories(spool, error);

@@ -50,9 +50,11 @@ struct cancel_spool {
 	uid_t owner;
 	gid_t group;
 	mode_t file_mode; /* of what we create in it */
+	mode_t lock_mode; /* of the file `lock`, which must be writable to be locked */
+	bool group_differs; /* what the group shares does not get the directory's group by itself */
 	char uuid[37];
 	int layout_version;
-	char host[CANCEL_PARTY_TEXT_MAX + 1];
+	const char *host; /* this machine's name; outlives the spool, as requests that name it do */
 	_Atomic int way; /* enum publish_way */
 
 	/* Held for reading while the descriptors are used, for writing while they are replaced because the
@@ -60,7 +62,7 @@ struct cancel_spool {
 	pthread_rwlock_t replacing;
 	int fds[SPOOL_DIR_COUNT];
 	dev_t device;
-	ino_t pending_inode;
+	ino_t inodes[SPOOL_DIR_COUNT];
 };
 
 /* Begin to use the descriptors: makes sure first that they are what stands at the path. Every 0 is answered
@@ -73,6 +75,9 @@ void spool_leave(struct cancel_spool *spool);
 /* Say, between the two, whether the directory was replaced meanwhile: what was published went nowhere. */
 bool spool_was_replaced(const struct cancel_spool *spool);
 
+/* Whether a directory in it was removed or replaced. */
+bool spool_is_incomplete(const struct cancel_spool *spool);
+
 /* "spool '/x'": how every sentence names it. */
 #define SPOOL_QUOTE(spool) QUOTE((spool)->path)
 
@@ -81,7 +86,7 @@ bool spool_trusts(const struct cancel_spool *spool, uid_t uid);
 bool spool_speaks_for_others(const struct cancel_spool *spool, uid_t uid);
 
 /* Give a file that we made the owner and mode that the spool's other users need. */
-int spool_adopt(const struct cancel_spool *spool, int fd);
+int spool_adopt(const struct cancel_spool *spool, int fd, mode_t mode);
 
 /* layout.c: make what is missing (if `create`), open it, judge it. `root_fd` is O_PATH. */
 int layout_open(struct cancel_spool *spool, int root_fd, bool create, int fds[SPOOL_DIR_COUNT],

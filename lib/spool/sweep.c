@@ -33,7 +33,10 @@ struct sweep {
 	struct cancel_sweep_result *result;
 	struct clock_state clock;
 	int64_t changed; /* files expired or removed so far */
+	struct cancel_error failure; /* the first with one file; code 0: none */
+	bool is_dense;   /* all of the last chunk was: looking before locking would only look twice */
 	bool deletes;    /* false: a dry run, which counts what it would do */
+	struct cancel_error first; /* failure, while its code is not 0 */
 };
 
 struct chunk {
@@ -61,6 +64,34 @@ static void count_change(struct sweep *sweep, int64_t *counter)
 	sweep->changed++;
 }
 
+/* For calls whose failure may not be one of the pass: on success `error` is left alone. */
+static int fail(struct cancel_error *error, const struct cancel_error *problem)
+{
+	if (error)
+		*error = *problem;
+	return problem->code;
+}
+
+/* A failure does not keep the pass from its other work; the first is told at its end. */
+static void remember(struct sweep *sweep, const struct cancel_error *problem)
+{
+	if (sweep->first.code == 0)
+		sweep->first = *problem;
+}
+
+/* One file that cannot be dealt with does not keep the others waiting: its failure is told at the end. */
+static int keep_failure(struct sweep *sweep, const struct cancel_error *failure, struct cancel_error *error)
+{
+	if (error_is_want(failure->code)) {
+		if (error)
+			*error = *failure;
+		return failure->code;
+	}
+	if (!sweep->failure.code)
+		sweep->failure = *failure;
+	return 0;
+}
+
 /* --- chunks ------------------------------------------------------------------------------------------- */
 
 /* What to do with one name under its lock. A report goes into `chunk`, because nobody may be called back while a
@@ -68,12 +99,22 @@ static void count_change(struct sweep *sweep, int64_t *counter)
 typedef int entry_action(struct sweep *sweep, const struct entry *entry, struct chunk *chunk,
 			 struct cancel_error *error);
 
+static int act_on_one(struct sweep *sweep, struct chunk *chunk, size_t index, entry_action *act,
+		      struct cancel_error *error)
+{
+	struct cancel_error failure = {0};
+	int code = act(sweep, &chunk->entries[index], chunk, &failure);
+
+	/* Gone meanwhile, by somebody who knows no lock, is as good. */
+	return code < 0 && code != -ENOENT ? keep_failure(sweep, &failure, error) : 0;
+}
+
 static int act_on_all(struct sweep *sweep, struct chunk *chunk, entry_action *act, struct cancel_error *error)
 {
 	int code = 0;
 
 	for (size_t i = 0; code == 0 && i < chunk->count && !limit_reached(sweep); i++)
-		code = act(sweep, &chunk->entries[i], chunk, error);
+		code = act_on_one(sweep, chunk, i, act, error);
 	return code;
 }
 
@@ -82,15 +123,18 @@ static int act_on_each(struct sweep *sweep, struct chunk *chunk, entry_action *a
 	int code = 0;
 
 	for (size_t i = 0; code == 0 && i < chunk->count && !limit_reached(sweep); i++) {
+		struct cancel_error problem;
 		struct name_lock lock;
 
-		code = lock_try(sweep->spool, chunk->entries[i].name, &lock, error);
+		code = lock_try(sweep->spool, chunk->entries[i].name, &lock, &problem);
 		if (code == -EAGAIN || code == -ESTALE) {
 			sweep->result->busy++;
 			code = 0;
 		} else if (code == 0) {
-			code = act(sweep, &chunk->entries[i], chunk, error);
+			code = act_on_one(sweep, chunk, i, act, error);
 			lock_drop(&lock);
+		} else {
+			(void)fail(error, &problem);
 		}
 	}
 	return code;
@@ -100,6 +144,7 @@ static int act_on_chunk(struct sweep *sweep, struct chunk *chunk, entry_action *
 			struct cancel_error *error)
 {
 	bool quick = sweep->spool->options.durability == CANCEL_DURABILITY_NONE && chunk->count > 1;
+	int64_t before = sweep->changed;
 	struct name_lock lock;
 	int code = spool_enter(sweep->spool, error);
 
@@ -112,6 +157,7 @@ static int act_on_chunk(struct sweep *sweep, struct chunk *chunk, entry_action *
 		code = act_on_each(sweep, chunk, act, error);
 	}
 	spool_leave(sweep->spool);
+	sweep->is_dense = sweep->changed - before == (int64_t)chunk->count;
 	for (size_t i = 0; i < chunk->reported; i++) {
 		sweep->report(sweep->arg, &chunk->reports[i]);
 		cancel_request_clear(&chunk->reports[i]);
@@ -132,6 +178,8 @@ static bool collect(struct sweep *sweep, const struct scan *scan, const char *fi
 		sweep->result->strangers++;
 		return false;
 	}
+	if (sweep->is_dense)
+		return true;
 	if (fstatat(scan->fd, file, &stat, AT_SYMLINK_NOFOLLOW) < 0)
 		return false; /* gone */
 	if (!S_ISREG(stat.st_mode)) {
@@ -148,6 +196,7 @@ static int sweep_names(struct sweep *sweep, struct scan *scan, entry_filter *fil
 	const char *file;
 	int code = 0, ended = 0;
 
+	sweep->is_dense = false;
 	while (code == 0 && !limit_reached(sweep) && (file = scan_next(scan, &ended))) {
 		/* The entry points into itself, so it is made where it stays. */
 		if (collect(sweep, scan, file, filter, &chunk.entries[chunk.count]))
@@ -179,10 +228,12 @@ static int sweep_directory(struct sweep *sweep, enum spool_dir dir, entry_filter
 
 /* --- pending ------------------------------------------------------------------------------------------ */
 
-/* The modification time of our records is their expiry; a foreign file's is in the past, so it is opened. */
+/* The modification time of our records is their expiry, and bears our mark; any other file is opened, and so is one
+ * that was made before the clock was stepped. */
 static bool may_be_expired(struct sweep *sweep, const struct stat *stat)
 {
-	if (timespec_us(&stat->st_mtim) <= clock_realtime_us())
+	if (timespec_us(&stat->st_mtim) <= clock_realtime_us() || !draft_marked(&stat->st_mtim) ||
+	    timespec_us(&stat->st_ctim) < sweep->clock.since_us)
 		return true;
 	sweep->result->kept++;
 	return false;
@@ -193,14 +244,17 @@ static int expire_standing(struct sweep *sweep, const struct entry *entry, struc
 {
 	struct decision expiry = {.outcome = CANCEL_OUTCOME_EXPIRED};
 	struct cancel_request *decided = sweep->report ? &chunk->reports[chunk->reported] : NULL;
+	struct cancel_error problem;
 	int code = 0;
 
 	if (decided)
 		cancel_request_init(decided);
 	if (sweep->deletes)
-		code = entry_decide(sweep->spool, entry, &expiry, decided, error);
+		code = entry_decide(sweep->spool, entry, &expiry, decided, &problem);
+	if (code == -ENOENT) /* a program that knows no lock removed it */
+		return 0;
 	if (code < 0)
-		return code;
+		return fail(error, &problem);
 	if (decided && decided->task_id)
 		chunk->reported++;
 	count_change(sweep, &sweep->result->expired);
@@ -209,6 +263,8 @@ static int expire_standing(struct sweep *sweep, const struct entry *entry, struc
 
 static int remove_litter(struct sweep *sweep, const struct entry *entry, const struct standing *standing)
 {
+	if (sweep->result->clock_step_ms)
+		return 0;
 	if (sweep->deletes && entry_unlink_pending(sweep->spool, entry, &standing->pending_stat) < 0)
 		return 0; /* changed or not to be removed: it counts for nothing, and the next pass sees it again */
 	count_change(sweep, &sweep->result->litter);
@@ -218,15 +274,16 @@ static int remove_litter(struct sweep *sweep, const struct entry *entry, const s
 static int expire_entry(struct sweep *sweep, const struct entry *entry, struct chunk *chunk,
 			struct cancel_error *error)
 {
+	struct cancel_error problem;
 	struct standing standing;
-	int code = entry_read(sweep->spool, entry, &standing, error);
+	int code = entry_read(sweep->spool, entry, &standing, &problem);
 
 	if (code == -EBADMSG || code == -EACCES)
 		sweep->result->refused++;
 	else if (code == -EINPROGRESS)
 		sweep->result->kept++;
 	else if (code < 0)
-		return code;
+		return fail(error, &problem);
 	if (code < 0)
 		return 0;
 	if (standing.litter)
@@ -297,8 +354,8 @@ static int clear_litter(struct sweep *sweep, const struct entry *entry, struct c
 	if (standing.litter && sweep->deletes &&
 	    entry_unlink_pending(sweep->spool, entry, &standing.pending_stat) < 0)
 		code = -EAGAIN;
-	else if (standing.litter)
-		count_change(sweep, &sweep->result->litter);
+	else if (standing.litter && (sweep->deletes || timespec_us(&stat.st_mtim) > clock_realtime_us()))
+		count_change(sweep, &sweep->result->litter); /* in a dry run the pass over pending counted the rest */
 	standing_clear(&standing);
 	return code;
 }
@@ -310,8 +367,12 @@ static int remove_processed(struct sweep *sweep, const struct entry *entry, stru
 	struct stat stat;
 
 	(void)chunk;
-	if (fstatat(processed_fd, entry->file, &stat, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(stat.st_mode))
+	if (fstatat(processed_fd, entry->file, &stat, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
+	if (!S_ISREG(stat.st_mode)) {
+		sweep->result->refused++;
+		return 0;
+	}
 	if (sweep->result->clock_step_ms || !is_old(sweep, &stat) || !is_past_keeping(sweep, entry, &stat)) {
 		sweep->result->kept++;
 		return 0;
@@ -331,8 +392,19 @@ static int remove_processed(struct sweep *sweep, const struct entry *entry, stru
 
 /* --- tmp and runs ------------------------------------------------------------------------------------- */
 
+static void count_put_back(struct sweep *sweep, int code)
+{
+	if (code == -EBUSY)
+		sweep->result->busy++;
+	else if (code == CANCEL_DROP_REFUSED)
+		sweep->result->refused++;
+	else if (code >= 0)
+		sweep->result->put_back++;
+}
+
 static int put_back(struct sweep *sweep, const char *file, struct cancel_error *error)
 {
+	struct cancel_error failure = {0};
 	struct cancel_request request;
 	int code;
 
@@ -344,16 +416,13 @@ static int put_back(struct sweep *sweep, const char *file, struct cancel_error *
 	code = spool_enter(sweep->spool, error);
 	if (code < 0)
 		return code;
-	code = drop_finish_left(sweep->spool, file, &request, error);
+	code = drop_finish_left(sweep->spool, file, &request, &failure);
 	spool_leave(sweep->spool);
-	if (code == -EBUSY)
-		sweep->result->busy++;
-	else if (code >= 0)
-		sweep->result->put_back++;
+	count_put_back(sweep, code);
 	if (code >= 0 && request.task_id && sweep->report)
 		sweep->report(sweep->arg, &request);
 	cancel_request_clear(&request);
-	return code == -ENOENT || code == -EBUSY || code >= 0 ? 0 : code;
+	return code == -ENOENT || code == -EBUSY || code >= 0 ? 0 : keep_failure(sweep, &failure, error);
 }
 
 static void sweep_draft(struct sweep *sweep, const struct scan *scan, const char *file)
@@ -386,6 +455,13 @@ static int sweep_tmp_file(struct sweep *sweep, const struct scan *scan, const ch
 	return 0;
 }
 
+static bool is_lease_name(const char *file)
+{
+	struct name_ids ids;
+
+	return name_decode(&ids, file, strlen(file)) != NAME_FOREIGN;
+}
+
 /* A lease is locked for the life of its run, by the kernel: whoever can lock it knows that the run is dead. */
 static bool lease_is_dead(int fd)
 {
@@ -401,13 +477,12 @@ static int sweep_lease(struct sweep *sweep, const struct scan *scan, const char 
 	int fd;
 
 	(void)error;
-	if (file[0] == '.' || strlen(file) > CANCEL_NAME_MAX ||
-	    fstatat(scan->fd, file, &stat, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(stat.st_mode)) {
+	if (!is_lease_name(file) || fstatat(scan->fd, file, &stat, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(stat.st_mode)) {
 		sweep->result->strangers++;
 		return 0;
 	}
 	/* Between making it and locking it a run is alive without a lock. */
-	if (found_is_fresh(&stat))
+	if (found_is_fresh(&stat) || sweep->result->clock_step_ms)
 		return 0;
 	fd = openat(scan->fd, file, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
@@ -484,15 +559,19 @@ static int end_pass(struct sweep *sweep, struct cancel_error *error)
 
 static int sweep_all(struct sweep *sweep, struct cancel_error *error)
 {
-	int code = sweep_files(sweep, SPOOL_TMP, sweep_tmp_file, error);
+	struct cancel_error problem;
 
-	if (code == 0)
-		code = sweep_directory(sweep, SPOOL_PENDING, may_be_expired, expire_entry, error);
-	if (code == 0)
-		code = sweep_directory(sweep, SPOOL_PROCESSED, may_be_old, remove_processed, error);
-	if (code == 0)
-		code = sweep_files(sweep, SPOOL_RUNS, sweep_lease, error);
-	return code == 0 ? sweep_files(sweep, SPOOL_ROOT, count_stranger, error) : code;
+	if (sweep_files(sweep, SPOOL_TMP, sweep_tmp_file, &problem) < 0)
+		remember(sweep, &problem);
+	if (sweep_directory(sweep, SPOOL_PENDING, may_be_expired, expire_entry, &problem) < 0)
+		remember(sweep, &problem);
+	if (sweep_directory(sweep, SPOOL_PROCESSED, may_be_old, remove_processed, &problem) < 0)
+		remember(sweep, &problem);
+	if (sweep_files(sweep, SPOOL_RUNS, sweep_lease, &problem) < 0)
+		remember(sweep, &problem);
+	if (sweep_files(sweep, SPOOL_ROOT, count_stranger, &problem) < 0)
+		remember(sweep, &problem);
+	return sweep->first.code ? fail(error, &sweep->first) : 0;
 }
 
 static int check_options(const struct cancel_sweep_options *options, struct cancel_error *error)
@@ -521,6 +600,11 @@ int cancel_spool_sweep(struct cancel_spool *spool, const struct cancel_sweep_opt
 	if (code < 0)
 		return code;
 	code = sweep_all(&sweep, error);
+	if (code == 0 && sweep.failure.code < 0) {
+		code = sweep.failure.code;
+		if (error)
+			*error = sweep.failure;
+	}
 	ended = end_pass(&sweep, code == 0 ? error : NULL);
 	return code < 0 ? code : ended;
 }

@@ -7,6 +7,27 @@
 /* What 32-bit timestamps hold; a request that expires later, or never, is opened by each sweep after that. */
 #define LATEST_MTIME_US ((int64_t)INT32_MAX * US_PER_S)
 
+static int64_t wait_s(const struct cancel_request *request)
+{
+	int64_t wait_us = request->cancel_at_us - request->requested_at_us;
+
+	return wait_us > 0 ? wait_us / US_PER_S + 1 : 0;
+}
+
+void terms_default_life(struct cancel_request *request, int64_t expire_after_s)
+{
+	request->expires_in_s = expire_after_s;
+	if (expire_after_s != CANCEL_EXPIRES_NEVER)
+		request->expires_in_s += wait_s(request);
+	if (request->expires_in_s > CANCEL_EXPIRES_MAX_S)
+		request->expires_in_s = CANCEL_EXPIRES_NEVER;
+}
+
+bool terms_too_short(const struct cancel_request *request)
+{
+	return request->cancel_at_us && request->expires_in_s > 0 && request->expires_in_s < wait_s(request);
+}
+
 int64_t terms_mtime_us(const struct cancel_request *request)
 {
 	int64_t mtime_us = LATEST_MTIME_US;

@@ -6,6 +6,13 @@
 
 #include <stdbool.h>
 
+/* Give a request that says nothing of its life the default: from when it takes effect, so that it cannot expire
+ * before. */
+void terms_default_life(struct cancel_request *request, int64_t expire_after_s);
+
+/* Whether it would expire before it takes effect. */
+bool terms_too_short(const struct cancel_request *request);
+
 /* The modification time of a pending record's file: its expiry by the wall clock, a filter that saves a sweep
  * from opening every file. */
 int64_t terms_mtime_us(const struct cancel_request *request);

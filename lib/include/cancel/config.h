@@ -17,7 +17,6 @@
 #include <cancel/sweep.h>
 #include <cancel/watch.h>
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,8 +33,8 @@ enum cancel_log_level {
 };
 
 struct cancel_config {
-	char file[PATH_MAX];       /* the file that was read; "" when there was none */
-	char spool_path[PATH_MAX]; /* what spool.path points at, unless the program let it point elsewhere */
+	char file[CANCEL_PATH_MAX];       /* the file that was read; "" when there was none */
+	char spool_path[CANCEL_PATH_MAX]; /* what spool.path points at, unless the program let it point elsewhere */
 	struct cancel_spool_options spool;
 	struct cancel_sweep_options sweep;
 	struct cancel_watch_options watch;

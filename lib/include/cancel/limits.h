@@ -28,6 +28,7 @@
 #define CANCEL_EXPIRES_MAX_S (10LL * 366 * 86400) /* longest life of a request that has an end */
 
 /* Of one process. */
+#define CANCEL_PATH_MAX 4096           /* bytes in a path, its NUL included */
 #define CANCEL_TRUSTED_USERS_MAX 64    /* uids in spool.trusted_users */
 #define CANCEL_PATH_LINKS_MAX 8        /* symbolic links followed on the way to the spool */
 #define CANCEL_ERROR_TEXT_MAX 1024     /* bytes in an error's sentence, its NUL included */

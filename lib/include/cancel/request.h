@@ -64,7 +64,9 @@ struct cancel_request {
 	const char *run;     /* only this run of the task; NULL: whichever runs */
 	const char *reason;  /* UTF-8, up to CANCEL_REASON_MAX bytes; NULL: "(none given)" */
 
-	int64_t expires_in_s; /* seconds from asking to expiry, CANCEL_EXPIRES_DEFAULT or _NEVER */
+	/* Seconds from asking to expiry, CANCEL_EXPIRES_NEVER, or CANCEL_EXPIRES_DEFAULT: the spool's default,
+	 * counted from `cancel_at_us` if there is one. */
+	int64_t expires_in_s;
 	int64_t cancel_at_us; /* takes effect at this wall-clock time, in microseconds; 0: at once */
 
 	struct cancel_party requester;

@@ -54,7 +54,7 @@ struct cancel_spool_options {
 	 * process is not setuid; else CANCEL_SPOOL_DEFAULT. */
 	const char *path;
 	bool create;  /* make the directory, its parents not, when it is missing */
-	mode_t mode;  /* of a spool that is made: 0700, or 0770 or 2770 for a group; never writable by others */
+	mode_t mode;  /* of a spool that is made: 0700, or 0750, 0770 or 2770 for a group; nothing for others */
 	gid_t group;  /* of a spool that is made, and the only group that may share one; (gid_t)-1: any */
 	uid_t owner;  /* besides root and me, who may own it, and who shall own what is made; (uid_t)-1: nobody */
 	enum cancel_durability durability;
@@ -92,6 +92,7 @@ struct cancel_spool;
  * @return 0, or
  *         -EINVAL    an option out of range, or a path that is not absolute;
  *         -ENOENT    it does not exist and `create` is not set, or its parent does not exist;
+ *         -ENOTEMPTY it is no spool, and holds what a spool does not hold;
  *         -EPERM     unsafe: the sentence names the component, its owner and mode, and what to do;
  *         -ELOOP     a symbolic link that is not to be followed;
  *         -ENOTSUP   a layout of a later version, a filesystem that cannot do what the spool needs, or
@@ -145,7 +146,8 @@ enum cancel_requested {
  * Ask that a task be cancelled.
  *
  * When this returns 0 or more a request for exactly this task (and run, if given) is pending, whole, under
- * its final name; no process ever sees a part of it. When it fails, nothing was published.
+ * its final name; no process ever sees a part of it. When it fails, nothing was published, but for one case:
+ * with durability full, when the directory could not be synced, the request stands, and the sentence says so.
  *
  * If a request stood already, it stays, with its id, requester and reason; only its terms grow: it takes
  * effect at the sooner and expires at the later of both.
@@ -160,7 +162,7 @@ enum cancel_requested {
  * @param error     Where to describe a failure, or NULL.
  *
  * @return CANCEL_REQUESTED, CANCEL_ALREADY_PENDING, or
- *         -EINVAL        an empty id, or a field out of its range;
+ *         -EINVAL        an empty id, a field out of its range, or a life that ends before `cancel_at_us`;
  *         -EILSEQ        a text that is not UTF-8;
  *         -ENAMETOOLONG  an id over its limit;
  *         -EMSGSIZE      a reason over the spool's limit, or a record over CANCEL_RECORD_MAX;
@@ -277,6 +279,27 @@ CANCEL_API int cancel_spool_decide(struct cancel_spool *spool, const char *task_
 				   const char *request_id, enum cancel_outcome outcome,
 				   const char *detail, struct cancel_request *decided,
 				   struct cancel_error *error);
+
+/**
+ * The end of a run: decide what is pending for its own names, its task's and, if it has an id, its own, whether
+ * the run noticed it or not. Each record's worker is this process and the run.
+ *
+ * Requests for other ids that the run listened to are not decided: they are meant for others too.
+ *
+ * @param run      The run's id, or NULL.
+ * @param outcome  How the run ended: stopped, finished, failed or refused.
+ * @param detail   As for cancel_spool_decide.
+ * @param decided  Set to as many processed records as the result says, the task's first, to be cleared by the
+ *                 caller. Both must be empty or cleared before. May be NULL.
+ *
+ * @return How many requests were decided, 0 to 2, or a negative errno as for cancel_spool_decide, but for
+ *         -ENOENT; with a failure, the first may have been decided and set: clear both all the same.
+ *
+ * Blocks as cancel_spool_decide. Any thread.
+ */
+CANCEL_API int cancel_spool_acknowledge(struct cancel_spool *spool, const char *task_id, const char *run,
+					enum cancel_outcome outcome, const char *detail,
+					struct cancel_request decided[2], struct cancel_error *error);
 
 /**
  * Make a name fresh again: a pending request is withdrawn, then the processed record removed.

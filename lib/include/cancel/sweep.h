@@ -53,13 +53,14 @@ typedef void cancel_sweep_report(void *arg, const struct cancel_request *request
  * Make one pass.
  *
  * After a step of the clock of more than CANCEL_CLOCK_STEP_MS since the last pass of any process it
- * deletes and expires nothing, says so in `result`, and the next pass works again.
+ * expires nothing and removes neither records nor drafts, says so in `result`, and the next pass works again.
  *
  * @param options  Borrowed for the call. NULL: the defaults.
  * @param report   NULL if nobody wants to know.
  * @param result   Set, also on failure, to what was done so far. Owned by the caller.
  *
- * @return 0, or a negative errno as the system says; what could be done was done.
+ * @return 0, -EINVAL for an option out of range, or another negative errno as the system says; what could
+ *         be done was done.
  *
  * Blocks on the filesystem. Any thread.
  */
@@ -93,7 +94,8 @@ typedef void cancel_drop_report(void *arg, enum cancel_drop_result result, const
  * Each is published under pending/ and removed in one step, so that it is neither lost nor doubled by a
  * kill. Its name says what to cancel; whatever its content, it cancels.
  *
- * @return The number of drops that are unsettled: 0 or more; or a negative errno as the system says.
+ * @return The number of drops that are unsettled: 0 or more; or a negative errno as the system says. A drop
+ *         that cannot be taken in does not keep the others waiting; its failure is returned at the end.
  *
  * Blocks on the filesystem and on names' locks. Any thread.
  */

@@ -11,8 +11,10 @@
  * Each request that stands is reported at least once by each watch; the first dispatch reports what is
  * pending already. Memory does not grow with the spool: what was reported is known by the change time of
  * its file, against the time of the last scan, and by a table of fixed size of the latest requests. The
- * price: a request may be reported twice when more than CANCEL_WATCH_SEEN of them came between two scans,
- * and a request that is decided and asked anew faster than the watch looks is reported as its latest.
+ * price: a request may be reported twice when its file is looked at again after more than
+ * CANCEL_WATCH_SEEN others were reported (that many came between two scans, its terms grew late, or the
+ * clock was set back); and a request that is decided and asked anew faster than the watch looks is
+ * reported as its latest. A decision may be reported without the request before it.
  */
 #ifndef CANCEL_WATCH_H
 #define CANCEL_WATCH_H
@@ -27,7 +29,7 @@
 
 CANCEL_BEGIN_DECLS
 
-#define CANCEL_WATCH_SEEN 65536 /* requests remembered as reported; 8 bytes each */
+#define CANCEL_WATCH_SEEN 65536 /* requests remembered as reported, at least; 2 MiB in all */
 
 /* How to notice. */
 enum cancel_watch_mode {
@@ -38,10 +40,11 @@ enum cancel_watch_mode {
 
 struct cancel_watch_options {
 	enum cancel_watch_mode mode;
-	int64_t poll_interval_ms;   /* the longest pause between two looks when polling */
-	int64_t rescan_interval_ms; /* the slow rescan, and how often inotify is tried again */
+	int64_t poll_interval_ms;   /* the longest pause between two looks when polling: 10 ms to 1 hour */
+	int64_t rescan_interval_ms; /* the slow rescan, and how often inotify is tried again: 1 s to 24 h */
 	bool take_drops;            /* take in drops, and report them */
-	bool skip_standing;         /* do not report what is pending at the start */
+	/* Do not report what is pending at the start. If its file changes later it may be reported then. */
+	bool skip_standing;
 };
 
 /* Auto, 1 s, 30 s, no drops, report what stands. */
@@ -50,8 +53,10 @@ CANCEL_API void cancel_watch_options_init(struct cancel_watch_options *options);
 enum cancel_event_type {
 	CANCEL_EVENT_REQUESTED, /* a request stands: `request` */
 	CANCEL_EVENT_DECIDED,   /* a request was decided: `request`, with its outcome */
-	CANCEL_EVENT_DROPPED,   /* a drop was taken in: `file`, `request`; REQUESTED follows if it is new */
-	CANCEL_EVENT_REFUSED,   /* something in a request's place is none: `file`, `text` */
+	/* A drop was taken in: `file`, `request`, and `text` if it was malformed; REQUESTED follows if new. */
+	CANCEL_EVENT_DROPPED,
+	/* Something in a request's place is none, or cannot be read: `file`, `text`. Once for each version. */
+	CANCEL_EVENT_REFUSED,
 	CANCEL_EVENT_DEGRADED,  /* from inotify to polling, or the spool is gone: `text` says why */
 	CANCEL_EVENT_RESTORED,  /* back to inotify, or the spool is there again: `text` */
 	CANCEL_EVENT_RESCANNED, /* events were lost, or the directory was replaced, and all was looked at
@@ -84,8 +89,10 @@ struct cancel_watch;
  * @return 0, or
  *         -EINVAL  an option out of range;
  *         -ENOTSUP CANCEL_WATCH_INOTIFY on a filesystem where inotify is blind;
- *         -EMFILE, -ENOSPC, -ENOMEM  as the system says; with CANCEL_WATCH_AUTO, having no inotify
- *                  instance or watch left means polling, and DEGRADED is the first event.
+ *         -EMFILE, -ENFILE, -ENOSPC, -ENOMEM, ...  as the system says; with CANCEL_WATCH_AUTO, having no
+ *                  inotify instance or watch left means polling, and DEGRADED is the first event.
+ *
+ * What was decided before this returns is not reported; what is decided after it is.
  *
  * Blocks on the filesystem. Any thread.
  */
@@ -108,13 +115,27 @@ CANCEL_API int cancel_watch_fd(const struct cancel_watch *watch);
 /**
  * Do what is due and report events. Returns at once when nothing is.
  *
+ * When the spool is gone, DEGRADED says so once, and nothing fails: the watch goes on when it is back.
+ *
  * @return The number of events reported, 0 or more, or a negative errno: the watch could not look. It
- *         stays usable and tries again on the next dispatch.
+ *         stays usable, tries again on the next dispatch, and misses nothing; the descriptor asks for that
+ *         after a second. Events may have been reported before it failed.
  *
  * Blocks on the filesystem. One thread at a time.
  */
 CANCEL_API int cancel_watch_dispatch(struct cancel_watch *watch, cancel_watch_event *on_event, void *arg,
 				     struct cancel_error *error);
+
+/**
+ * Make the dispatch that is running, or else the next one, return early. What it had still to do the next
+ * one does; the descriptor is readable until then.
+ *
+ * For whoever must stop soon, while a dispatch is looking at a million requests: call it from a signal
+ * handler or another thread. The look at one entry is not cut short.
+ *
+ * Does not block. Any thread, any signal handler, while the watch is open.
+ */
+CANCEL_API void cancel_watch_interrupt(struct cancel_watch *watch);
 
 /**
  * Which way of noticing works now, CANCEL_WATCH_INOTIFY or CANCEL_WATCH_POLL, and why.

@@ -1,0 +1,34 @@
+#include "spool_dir.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	OPEN_DIRECTORIES = 16,
+};
+
+void spool_dir_make(struct spool_dir *dir)
+{
+	(void)strcpy(dir->root, "/dev/shm/cancel-XXXXXX");
+	if (!mkdtemp(dir->root)) {
+		perror(dir->root);
+		abort();
+	}
+	(void)snprintf(dir->path, sizeof(dir->path), "%s/spool", dir->root);
+}
+
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+	(void)info;
+	(void)type;
+	(void)where;
+	(void)remove(path);
+	return 0;
+}
+
+void spool_dir_remove(struct spool_dir *dir)
+{
+	(void)nftw(dir->root, remove_entry, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}

@@ -1,0 +1,15 @@
+/* The verbs, one file each. Each returns an exit code. */
+#ifndef CANCELWATCH_VERBS_H
+#define CANCELWATCH_VERBS_H
+
+#include "options.h"
+#include "print.h"
+
+int watch_run(const struct options *options, struct printer *out);
+int sweep_run(const struct options *options, struct printer *out);
+int init_run(const struct options *options, struct printer *out);
+int doctor_run(const struct options *options, struct printer *out);
+int status_run(const struct options *options, struct printer *out);
+int check_config_run(const struct options *options, struct printer *out);
+
+#endif

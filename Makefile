@@ -186,7 +186,7 @@ PUBLIC_HEADERS := $(wildcard lib/include/cancel/*.h)
 headers:
 	@for h in $(PUBLIC_HEADERS); do \
 	  printf '#include <%s>\nextern int unit;\n' "$${h#lib/include/}" > $(B)/header.c && \
-	  $(CC) $(STD) $(WARNINGS) -Werror -Ilib/include -fsyntax-only $(B)/header.c && \
+	  $(CC) -std=c11 $(WARNINGS) -Werror -Ilib/include -fsyntax-only $(B)/header.c && \
 	  $(CXX) -std=c++11 -Wall -Wextra -Wpedantic -Werror -Ilib/include -fsyntax-only -x c++ $(B)/header.c || exit 1; \
 	done
 	@echo 'headers: $(words $(PUBLIC_HEADERS)) compile alone, as C11 and as C++11'
@@ -208,7 +208,7 @@ format-check:
 # --- installing ---------------------------------------------------------------------------------------
 
 INSTALL := install
-.PHONY: install uninstall
+.PHONY: install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
 	  $(DESTDIR)$(INCLUDEDIR)/cancel $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(COMPDIR)
@@ -220,11 +220,14 @@ install: all
 	ln -sf libcancel.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libcancel.so
 	$(INSTALL) -m 644 $(PUBLIC_HEADERS) $(DESTDIR)$(INCLUDEDIR)/cancel/
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
-	  conf/libcancel.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libcancel.pc
+	  conf/libcancel.pc.in > $(B)/libcancel.pc
+	$(INSTALL) -m 644 $(B)/libcancel.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
 	for page in $(MAN_PAGES); do \
 	  $(INSTALL) -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
-	cp -R conf/cancel.yaml conf/systemd conf/cron conf/tmpfiles.d $(DESTDIR)$(DOCDIR)/examples/
+	for file in cancel.yaml $(patsubst conf/%,%,$(wildcard conf/systemd/* conf/cron/* conf/tmpfiles.d/*)); do \
+	  $(INSTALL) -D -m 644 conf/$$file $(DESTDIR)$(DOCDIR)/examples/$$file || exit 1; \
+	done
 	$(INSTALL) -m 644 conf/completion/cancelreq conf/completion/cancelwatch $(DESTDIR)$(COMPDIR)/
 
 .PHONY: clean

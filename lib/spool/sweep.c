@@ -35,6 +35,7 @@ struct sweep {
 	int64_t changed; /* files expired or removed so far */
 	struct cancel_error failure; /* the first with one file; code 0: none */
 	bool is_dense;   /* all of the last chunk was: looking before locking would only look twice */
+	bool is_free_of_litter; /* seen under the lock of all names, and true until that is dropped */
 	bool deletes;    /* false: a dry run, which counts what it would do */
 	struct cancel_error first; /* failure, while its code is not 0 */
 };
@@ -140,6 +141,20 @@ static int act_on_each(struct sweep *sweep, struct chunk *chunk, entry_action *a
 	return code;
 }
 
+/* Where nothing at all is pending, nothing is litter. Who publishes without a lock publishes what is new. */
+static bool nothing_is_pending(const struct cancel_spool *spool)
+{
+	struct scan scan;
+	bool is_empty;
+	int ended;
+
+	if (scan_open(&scan, spool, SPOOL_PENDING, NULL) < 0)
+		return false;
+	is_empty = !scan_next(&scan, &ended) && ended == 0;
+	scan_close(&scan);
+	return is_empty;
+}
+
 static int act_on_chunk(struct sweep *sweep, struct chunk *chunk, entry_action *act,
 			struct cancel_error *error)
 {
@@ -151,7 +166,9 @@ static int act_on_chunk(struct sweep *sweep, struct chunk *chunk, entry_action *
 	if (code < 0)
 		return code;
 	if (quick && lock_try_all(sweep->spool, &lock, NULL) == 0) {
+		sweep->is_free_of_litter = nothing_is_pending(sweep->spool);
 		code = act_on_all(sweep, chunk, act, error);
+		sweep->is_free_of_litter = false;
 		lock_drop(&lock);
 	} else {
 		code = act_on_each(sweep, chunk, act, error);
@@ -345,6 +362,8 @@ static int clear_litter(struct sweep *sweep, const struct entry *entry, struct c
 	struct stat stat;
 	int code;
 
+	if (sweep->is_free_of_litter)
+		return 0;
 	if (fstatat(sweep->spool->fds[SPOOL_PENDING], entry->file, &stat, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : error_system(error, -errno, "cannot look at 'pending/%s'",
 							  QUOTE(entry->file));

@@ -85,13 +85,19 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 TEST_INCLUDES := -Ilib/include $(addprefix -Ilib/,base spool config watch) -Itests/support
 TEST_DEFINES  := -DBUILD_DIR='"$(CURDIR)/$(B)"' -DSOURCE_DIR='"$(CURDIR)"'
 SUITES        := unit tool fault
-SUPPORT       := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+SUPPORT       := $(B)/tests/support.a
 STRESS        := $(patsubst tests/stress/%.c,$(B)/tests/stress/%,$(wildcard tests/stress/*.c))
 
 $(B)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call SAY,CC)
 	$(Q)$(CC) $(TEST_INCLUDES) $(FLAGS) $(TEST_DEFINES) -c -o $@ $<
+
+# An archive, so that a plain program takes from it only what knows nothing of Criterion.
+$(SUPPORT): $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+	@rm -f $@
+	$(call SAY,AR)
+	$(Q)ar qcs $@ $^
 
 define suite
 $(B)/tests/$(1)/suite: $(patsubst %.c,$(B)/%.o,$(wildcard tests/$(1)/*.c)) $(SUPPORT) $(B)/libcancel.a

@@ -216,7 +216,8 @@ int cancel_batch_close(struct cancel_batch *batch, struct cancel_error *error)
 	if (!batch)
 		return 0;
 	flush(batch);
-	code = spool_enter(batch->spool, error);
+	/* Nothing else of the directory is needed: what was reported stands even if it is gone by now. */
+	code = batch->spool->options.durability == CANCEL_DURABILITY_FULL ? spool_enter(batch->spool, error) : 1;
 	if (code == 0) {
 		code = draft_sync_dir(batch->spool, SPOOL_PENDING);
 		if (code < 0)
@@ -225,5 +226,5 @@ int cancel_batch_close(struct cancel_batch *batch, struct cancel_error *error)
 		spool_leave(batch->spool);
 	}
 	free(batch);
-	return code;
+	return code < 0 ? code : 0;
 }

@@ -35,6 +35,7 @@ struct sweep {
 	int64_t changed; /* files expired or removed so far */
 	struct cancel_error failure; /* the first with one file; code 0: none */
 	bool is_dense;   /* all of the last chunk was: looking before locking would only look twice */
+	bool has_pending; /* seen in this pass, so that nobody looks again */
 	bool is_free_of_litter; /* seen under the lock of all names, and true until that is dropped */
 	bool deletes;    /* false: a dry run, which counts what it would do */
 	struct cancel_error first; /* failure, while its code is not 0 */
@@ -142,17 +143,16 @@ static int act_on_each(struct sweep *sweep, struct chunk *chunk, entry_action *a
 }
 
 /* Where nothing at all is pending, nothing is litter. Who publishes without a lock publishes what is new. */
-static bool nothing_is_pending(const struct cancel_spool *spool)
+static bool nothing_is_pending(struct sweep *sweep)
 {
 	struct scan scan;
-	bool is_empty;
 	int ended;
 
-	if (scan_open(&scan, spool, SPOOL_PENDING, NULL) < 0)
+	if (sweep->has_pending || scan_open(&scan, sweep->spool, SPOOL_PENDING, NULL) < 0)
 		return false;
-	is_empty = !scan_next(&scan, &ended) && ended == 0;
+	sweep->has_pending = scan_next(&scan, &ended) || ended < 0;
 	scan_close(&scan);
-	return is_empty;
+	return !sweep->has_pending;
 }
 
 static int act_on_chunk(struct sweep *sweep, struct chunk *chunk, entry_action *act,
@@ -166,7 +166,7 @@ static int act_on_chunk(struct sweep *sweep, struct chunk *chunk, entry_action *
 	if (code < 0)
 		return code;
 	if (quick && lock_try_all(sweep->spool, &lock, NULL) == 0) {
-		sweep->is_free_of_litter = nothing_is_pending(sweep->spool);
+		sweep->is_free_of_litter = nothing_is_pending(sweep);
 		code = act_on_all(sweep, chunk, act, error);
 		sweep->is_free_of_litter = false;
 		lock_drop(&lock);

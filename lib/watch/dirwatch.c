@@ -9,8 +9,8 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-/* IN_CREATE, because linking a finished file raises nothing else. Not IN_DELETE or IN_MOVED_FROM: whoever takes a
- * request out of pending/ puts its record into processed/, and that tells. */
+/* IN_CREATE, because linking a finished file raises nothing else. Not IN_DELETE or IN_MOVED_FROM: whoever
+ * takes a request out of pending/ puts its record into processed/, and that tells. */
 #define NAME_MASK (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO)
 #define SELF_MASK (IN_DELETE_SELF | IN_MOVE_SELF)
 #define GONE_MASK (SELF_MASK | IN_UNMOUNT | IN_IGNORED)
@@ -61,7 +61,8 @@ static int add_by_path(int fd, const char *path, int dir_fd, uint32_t mask)
 	return -ESTALE;
 }
 
-int dirwatch_add(struct dirwatch *dirwatch, enum spool_dir dir, int dir_fd, const char *path, bool wants_names)
+int dirwatch_add(struct dirwatch *dirwatch, enum spool_dir dir, int dir_fd, const char *path,
+		 bool wants_names)
 {
 	uint32_t mask = SELF_MASK | IN_ONLYDIR | (wants_names ? name_masks[dir] : 0);
 	char descriptor[32];
@@ -70,7 +71,8 @@ int dirwatch_add(struct dirwatch *dirwatch, enum spool_dir dir, int dir_fd, cons
 	(void)snprintf(descriptor, sizeof descriptor, "/proc/self/fd/%d", dir_fd);
 	wd = inotify_add_watch(dirwatch->fd, descriptor, mask);
 	if (wd < 0)
-		wd = errno == ENOENT || errno == EACCES ? add_by_path(dirwatch->fd, path, dir_fd, mask) : -errno;
+		wd = errno == ENOENT || errno == EACCES ? add_by_path(dirwatch->fd, path, dir_fd, mask)
+							: -errno;
 	if (wd < 0)
 		return wd;
 	dirwatch->wds[dir] = wd;
@@ -161,7 +163,8 @@ int dirwatch_next(struct dirwatch *dirwatch, struct dirwatch_event *event)
 		if (code <= 0)
 			return code;
 	}
-	taken = dirwatch_parse(dirwatch, dirwatch->buffer + dirwatch->at, dirwatch->used - dirwatch->at, event);
+	taken = dirwatch_parse(dirwatch, dirwatch->buffer + dirwatch->at, dirwatch->used - dirwatch->at,
+			       event);
 	if (!taken) {
 		/* The kernel writes whole events only. Should it ever not, all may be lost. */
 		*event = (struct dirwatch_event){.hint = DIRWATCH_OVERFLOWED};

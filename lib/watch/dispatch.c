@@ -8,11 +8,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* So many hints before the scans and the end of a dispatch have their turn: whoever writes without pause must not
- * keep it from returning. */
+/* So many hints before the scans and the end of a dispatch have their turn: whoever writes without pause must
+ * not keep it from returning. */
 #define HINTS_MAX 4096
 
-/* The pause between two looks when polling is so many times as long as the last one took, if the options allow. */
+/* The pause between two looks when polling is so many times as long as the last one took, if the options
+ * allow. */
 #define POLL_PAUSE_FACTOR 4
 
 /* --- staying with the path ---------------------------------------------------------------------------- */
@@ -21,7 +22,8 @@ static void must_rescan(struct cancel_watch *watch, const char *why)
 {
 	struct cancel_error text;
 
-	(void)error_set(&text, 0, "all of spool '%s' was looked at again: %s", SPOOL_QUOTE(watch->spool), why);
+	(void)error_set(&text, 0, "all of spool '%s' was looked at again: %s", SPOOL_QUOTE(watch->spool),
+			why);
 	(void)snprintf(watch->rescan_why, sizeof watch->rescan_why, "%s", text.text);
 }
 
@@ -44,13 +46,8 @@ static void find_spool(struct cancel_watch *watch)
 	report_text(watch, CANCEL_EVENT_RESTORED, text.text);
 }
 
-static bool is_same_directory(const struct cancel_watch *watch)
-{
-	return watch->device == watch->spool->device && watch->pending_inode == watch->spool->inodes[SPOOL_PENDING];
-}
-
-/* Where the path leads is the spool. Whoever holds a directory open is not told that it was removed, and nobody is
- * told that a parent was moved or mounted over, so it is compared each time. */
+/* Where the path leads is the spool. Whoever holds a directory open is not told that it was removed, and
+ * nobody is told that a parent was moved or mounted over, so it is compared each time. */
 static void stay_with_path(struct cancel_watch *watch)
 {
 	bool was_lost = watch->is_lost, is_gone = watch->is_gone, is_other;
@@ -60,28 +57,25 @@ static void stay_with_path(struct cancel_watch *watch)
 		lose_spool(watch, &problem);
 		return;
 	}
-	is_other = !is_same_directory(watch);
-	if (is_other || was_lost || is_gone) {
-		directory_remember(watch);
+	is_other = directories_follow(watch);
+	if (is_other || was_lost || is_gone)
 		notice_renew(watch);
-	}
 	spool_leave(watch->spool);
 	watch->is_gone = false;
 	if (!is_other && !was_lost && !is_gone)
 		return;
 	if (was_lost)
 		find_spool(watch);
-	if (is_other)
-		rounds_forget(watch);
 	rounds_ask(watch, true);
-	must_rescan(watch, is_other ? "another directory stands in its place"
+	must_rescan(watch, is_other   ? "another directory stands in place of it or of one in it"
 			   : was_lost ? "it was away"
 				      : "a directory of it was moved, removed or unmounted");
 }
 
 /* --- hints -------------------------------------------------------------------------------------------- */
 
-static int take_hint(struct cancel_watch *watch, const struct dirwatch_event *event, struct cancel_error *error)
+static int take_hint(struct cancel_watch *watch, const struct dirwatch_event *event,
+		     struct cancel_error *error)
 {
 	switch (event->hint) {
 	case DIRWATCH_NAME:
@@ -149,19 +143,20 @@ static void try_inotify_again(struct cancel_watch *watch)
 		return;
 	notice_renew(watch);
 	spool_leave(watch->spool);
-	/* Watch first, then look. */
-	if (watch->notice.by_inotify)
-		rounds_ask(watch, true);
 }
 
-/* The slow rescan passes over a directory that seems unchanged only where inotify tells of what changes inside its
- * files. */
+/* The slow rescan passes over a directory that seems unchanged only where inotify tells of what changes
+ * inside its files. Never over that of the drops, which is small: what kept a drop from being taken in may be
+ * gone. */
 static void ask_for_scans(struct cancel_watch *watch, const struct turn *turn)
 {
+	/* Before the scans: what comes in between is noticed by both. */
 	if (turn->is_rescan && watch->notice.is_degraded)
 		try_inotify_again(watch);
 	if (turn->is_rescan)
 		rounds_ask(watch, !watch->notice.by_inotify);
+	if (turn->is_rescan)
+		watch->rounds[SPOOL_ROOT].is_forced = true;
 	if (turn->is_poll)
 		rounds_ask(watch, false);
 	if (turn->is_tick)

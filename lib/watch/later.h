@@ -18,7 +18,7 @@ struct later {
 	struct later_name names[LATER_MAX];
 };
 
-/* Add a file whose name name_of_file accepts. False: there is no room; the directory must be scanned instead. */
+/* Add a file whose name name_of_file accepts. False: no room; the directory must be scanned. */
 bool later_add(struct later *later, enum spool_dir dir, const char *file);
 
 /* Take the one that waits longest; false when none does. */

@@ -34,7 +34,7 @@ static enum sight_kind kind_of_failure(int code)
 		enum sight_kind kind;
 	} failures[] = {
 		{-EINPROGRESS, SIGHT_UNSETTLED}, {-EBADMSG, SIGHT_REFUSED}, {-EACCES, SIGHT_REFUSED},
-		{-EMFILE, SIGHT_FAILED},	 {-ENFILE, SIGHT_FAILED},   {-ENOMEM, SIGHT_FAILED},
+		{-EMFILE, SIGHT_FAILED},         {-ENFILE, SIGHT_FAILED},   {-ENOMEM, SIGHT_FAILED},
 	};
 
 	for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
@@ -54,8 +54,8 @@ static int64_t ctime_ns(const struct stat *stat)
 	return (int64_t)stat->st_ctim.tv_sec * NS_PER_S + stat->st_ctim.tv_nsec;
 }
 
-/* What was decided before the watch began is not news. Whatever this passes over because a clock was stepped, the
- * scan of processed/ and the hints about it do not. */
+/* What was decided before the watch began is not news. Whatever this passes over because a clock was stepped,
+ * the scan of processed/ and the hints about it do not. */
 static bool is_recent(const struct cancel_watch *watch, const char *file)
 {
 	const struct watermark *known = &watch->rounds[SPOOL_PROCESSED].known;
@@ -132,7 +132,8 @@ static void see_drop(struct cancel_watch *watch, const char *file, struct sight 
 
 /* --- what follows ------------------------------------------------------------------------------------- */
 
-static void remember(struct cancel_watch *watch, enum spool_dir dir, const char *file, const struct stat *stat)
+static void remember(struct cancel_watch *watch, enum spool_dir dir, const char *file,
+		     const struct stat *stat)
 {
 	struct round *round = &watch->rounds[dir];
 
@@ -178,6 +179,16 @@ static int act(struct cancel_watch *watch, enum spool_dir dir, const char *file,
 	return 0;
 }
 
+/* Whoever reads need not compare the path each time: that is done before each slice of the work, and if it
+ * leads elsewhere all is looked at again. Whoever takes in a drop must publish it where the path leads. */
+static int enter(struct cancel_watch *watch, enum spool_dir dir, struct cancel_error *error)
+{
+	if (dir == SPOOL_ROOT)
+		return spool_enter(watch->spool, error);
+	spool_enter_unchecked(watch->spool);
+	return 0;
+}
+
 int look_at(struct cancel_watch *watch, enum spool_dir dir, const char *file, struct cancel_error *error)
 {
 	static void (*const seers[SPOOL_DIR_COUNT])(struct cancel_watch *, const char *, struct sight *) = {
@@ -186,7 +197,7 @@ int look_at(struct cancel_watch *watch, enum spool_dir dir, const char *file, st
 		[SPOOL_ROOT] = see_drop,
 	};
 	struct sight sight = {.kind = SIGHT_NOTHING};
-	int code = spool_enter(watch->spool, error);
+	int code = enter(watch, dir, error);
 
 	if (code < 0) {
 		remember(watch, dir, file, &sight.stat);

@@ -1,4 +1,4 @@
-/* inotify where it works, polling where it does not: chosen at the start and whenever the directory changes. */
+/* inotify where it works, polling where it does not: chosen at the start and when the directory changes. */
 #include "state.h"
 
 #include "error.h"
@@ -102,8 +102,10 @@ static int refuse(const struct cancel_watch *watch, int code, struct cancel_erro
 	const char *remedy = remedy_of(watch, code);
 
 	if (!remedy)
-		return error_system(error, code, "cannot watch spool '%s' by inotify", SPOOL_QUOTE(watch->spool));
-	return error_set(error, code, "cannot watch spool '%s' by inotify: %s", SPOOL_QUOTE(watch->spool), remedy);
+		return error_system(error, code, "cannot watch spool '%s' by inotify",
+				    SPOOL_QUOTE(watch->spool));
+	return error_set(error, code, "cannot watch spool '%s' by inotify: %s", SPOOL_QUOTE(watch->spool),
+			 remedy);
 }
 
 static void explain(struct cancel_watch *watch, const char *format, ...) CANCEL_PRINTF(2, 3);
@@ -135,7 +137,8 @@ static void use_inotify(struct cancel_watch *watch)
 	watch->notice.by_polling = filesystem->notice != NOTICE_LOCAL;
 	watch->notice.is_degraded = false;
 	if (watch->notice.by_polling)
-		explain(watch, "nothing is known of its filesystem (%s), so it is polled besides", filesystem->name);
+		explain(watch, "nothing is known of its filesystem (%s), so it is polled besides",
+			filesystem->name);
 	else
 		explain(watch, "its filesystem (%s) tells of every change", filesystem->name);
 }
@@ -148,7 +151,8 @@ static bool must_poll(struct cancel_watch *watch)
 	if (watch->options.mode == CANCEL_WATCH_POLL)
 		explain(watch, "the options say so");
 	else if (filesystem->notice == NOTICE_BLIND)
-		explain(watch, "its filesystem (%s) does not tell of every change by inotify", filesystem->name);
+		explain(watch, "its filesystem (%s) does not tell of every change by inotify",
+			filesystem->name);
 	else
 		return false;
 	return true;
@@ -171,7 +175,8 @@ int notice_begin(struct cancel_watch *watch, struct cancel_error *error)
 	if (must_poll(watch)) {
 		poll_only(watch);
 		if (watch->options.mode == CANCEL_WATCH_INOTIFY)
-			return error_set(error, -ENOTSUP, "cannot watch spool '%s' by inotify: %s; use auto or poll",
+			return error_set(error, -ENOTSUP,
+					 "cannot watch spool '%s' by inotify: %s; use auto or poll",
 					 SPOOL_QUOTE(watch->spool), watch->notice.why);
 		return 0;
 	}

@@ -14,7 +14,8 @@ const enum spool_dir watched_dirs[WATCHED_COUNT] = {SPOOL_PENDING, SPOOL_PROCESS
 
 bool is_watched(const struct cancel_watch *watch, enum spool_dir dir)
 {
-	return dir == SPOOL_PENDING || dir == SPOOL_PROCESSED || (dir == SPOOL_ROOT && watch->options.take_drops);
+	return dir == SPOOL_PENDING || dir == SPOOL_PROCESSED ||
+	       (dir == SPOOL_ROOT && watch->options.take_drops);
 }
 
 static void stop(struct round *round)
@@ -56,12 +57,10 @@ void rounds_ask(struct cancel_watch *watch, bool is_forced)
 	}
 }
 
-void rounds_forget(struct cancel_watch *watch)
+void round_forget(struct cancel_watch *watch, enum spool_dir dir)
 {
-	rounds_close(watch);
-	for (int i = 0; i < SPOOL_DIR_COUNT; i++)
-		watch->rounds[i].known.is_set = false;
-	rounds_ask(watch, true);
+	abandon(&watch->rounds[dir]);
+	watch->rounds[dir].known.is_set = false;
 }
 
 void rounds_ask_left(struct cancel_watch *watch)
@@ -212,8 +211,8 @@ int rounds_go_on(struct cancel_watch *watch, struct cancel_error *error)
 
 /* --- at the start ------------------------------------------------------------------------------------- */
 
-/* Nothing is known yet, but what changed long before now need not be opened: no later scan goes back to it, unless
- * the filesystem's clock is a server's, whose steps reach as far back as the scans are apart. */
+/* Nothing is known yet, but what changed long before now need not be opened: no later scan goes back to it,
+ * unless the filesystem's clock is a server's, whose steps reach as far back as the scans are apart. */
 static void know_the_past(struct cancel_watch *watch, enum spool_dir dir, const struct moment *now)
 {
 	struct watermark *known = &watch->rounds[dir].known;

@@ -10,7 +10,7 @@
 #include <sys/random.h>
 
 #define PHASE_BIT UINT64_C(1)
-#define EMPTY UINT64_C(0)
+#define EMPTY     UINT64_C(0)
 
 void seen_init(struct seen *seen)
 {
@@ -20,7 +20,8 @@ void seen_init(struct seen *seen)
 
 uint64_t seen_key(const struct seen *seen, const char *name, const char *id, uint64_t extra)
 {
-	unsigned char seed[sizeof seen->secret + sizeof extra + CANCEL_NAME_MAX + CANCEL_REQUEST_ID_LENGTH + 32];
+	unsigned char
+		seed[sizeof seen->secret + sizeof extra + CANCEL_NAME_MAX + CANCEL_REQUEST_ID_LENGTH + 32];
 	unsigned char digest[SHA256_SIZE];
 	size_t used = sizeof seen->secret, room;
 	uint64_t key;

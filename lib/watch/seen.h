@@ -25,7 +25,7 @@ enum seen_phase {
 	SEEN_DECIDED = 1,
 };
 
-/* What stands for a thing in the table. `name` and `id` are text; `extra` is what else tells it from others. */
+/* What stands for a thing in the table. `name` and `id` are text; `extra` tells it from others. */
 uint64_t seen_key(const struct seen *seen, const char *name, const char *id, uint64_t extra);
 
 /* Note that it came so far; false when that is known already. */

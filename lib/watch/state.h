@@ -12,8 +12,8 @@
 
 #include <stdatomic.h>
 
-#define POLL_PAUSE_MS 10 /* the shortest pause between two looks when polling */
-#define TICK_MS 1000 /* how often the path is compared, and names of `later` are looked at */
+#define POLL_PAUSE_MS 10   /* the shortest pause between two looks when polling */
+#define TICK_MS       1000 /* how often the path is compared, and names of `later` are looked at */
 
 /* What a step of a dispatch returns besides a negative errno. */
 enum progress {
@@ -28,16 +28,16 @@ struct round {
 	bool is_forced;  /* even if the directory seems unchanged */
 	bool is_running; /* begun and not at its end; goes on with the next slice */
 	struct scan scan;
-	int64_t from_ns;            /* files that changed before that are passed over */
-	int64_t left_ns;            /* the next one begins at that one at the latest: `later` had no room for it */
+	int64_t from_ns; /* files that changed before that are passed over */
+	int64_t left_ns; /* the next one begins at that one at the latest: `later` had no room for it */
 	struct watermark known;     /* by the last one that went to its end */
 	struct watermark beginning; /* by this one, if it does */
 };
 
 /* How it is noticed that something changed. */
 struct notice {
-	bool by_inotify; /* meant to, even while the spool is gone */
-	bool by_polling; /* both where nothing is known of the filesystem */
+	bool by_inotify;  /* meant to, even while the spool is gone */
+	bool by_polling;  /* both where nothing is known of the filesystem */
 	bool is_degraded; /* inotify is wanted, and cannot be had */
 	bool is_untold;   /* DEGRADED or RESTORED is still to be reported */
 	char why[CANCEL_ERROR_TEXT_MAX];
@@ -62,9 +62,9 @@ struct cancel_watch {
 	struct later later;
 	struct seen seen;
 
-	/* The directory that is watched; the spool opens another one by itself when the path leads there. */
+	/* The directories that are watched; the spool opens others by itself when the path leads there. */
 	dev_t device;
-	ino_t pending_inode;
+	ino_t inodes[SPOOL_DIR_COUNT];
 	bool is_gone; /* inotify said that a directory was removed, moved or unmounted */
 	bool is_lost; /* nothing usable stands at the path */
 	bool is_deaf; /* the descriptor does not tell of hints, until the next dispatch */
@@ -87,19 +87,20 @@ bool is_interrupted(struct cancel_watch *watch);
 
 /* watch.c: let the descriptor tell at a time of CLOCK_MONOTONIC, or at once when that is past. */
 void timer_set(const struct cancel_watch *watch, int64_t time_ms);
-/* The directory that the spool has now is the one that is watched. */
-void directory_remember(struct cancel_watch *watch);
+/* Between spool_enter and spool_leave: the directories that the spool has now are those that are watched. Of
+ * those that are others nothing is known; says whether there are any. */
+bool directories_follow(struct cancel_watch *watch);
 
 /* report.c: tell the caller. The spool is not held meanwhile. */
 void report_request(struct cancel_watch *watch, enum cancel_event_type type,
 		    const struct cancel_request *request);
 void report_drop(struct cancel_watch *watch, const char *file, const struct cancel_request *request);
-void report_refusal(struct cancel_watch *watch, enum spool_dir dir, const char *file,
-		    const struct stat *stat, const char *text);
+void report_refusal(struct cancel_watch *watch, enum spool_dir dir, const char *file, const struct stat *stat,
+		    const char *text);
 void report_text(struct cancel_watch *watch, enum cancel_event_type type, const char *text);
 
-/* look.c: look at one name and report what is new. A failure means that nothing can be looked at now; the name is
- * looked at again. */
+/* look.c: look at one name and report what is new. A failure means that nothing can be looked at now; the
+ * name is looked at again. */
 int look_at(struct cancel_watch *watch, enum spool_dir dir, const char *file, struct cancel_error *error);
 /* Those that were to be looked at again. */
 int look_again(struct cancel_watch *watch, struct cancel_error *error);
@@ -109,8 +110,8 @@ void rounds_init(struct cancel_watch *watch);
 void rounds_close(struct cancel_watch *watch);
 /* Let all directories be scanned; forced ones even if they seem unchanged. */
 void rounds_ask(struct cancel_watch *watch, bool is_forced);
-/* The directories are others now: nothing is known of them. */
-void rounds_forget(struct cancel_watch *watch);
+/* A directory is another one now: nothing is known of it. */
+void round_forget(struct cancel_watch *watch, enum spool_dir dir);
 /* Let those be scanned that hold names which `later` had no room for. */
 void rounds_ask_left(struct cancel_watch *watch);
 void rounds_note_clock(struct cancel_watch *watch);
@@ -119,7 +120,7 @@ int rounds_go_on(struct cancel_watch *watch, struct cancel_error *error);
 /* Note what stands in a directory now without reporting it. */
 int rounds_note_standing(struct cancel_watch *watch, enum spool_dir dir, struct cancel_error *error);
 
-/* notice.c: inotify or polling. All but notice_tell and notice_listen: between spool_enter and spool_leave. */
+/* notice.c: inotify or polling. All but notice_tell and notice_listen: after spool_enter. */
 int notice_begin(struct cancel_watch *watch, struct cancel_error *error);
 /* Watch the directories that the spool has now, or try again what could not be had. */
 void notice_renew(struct cancel_watch *watch);

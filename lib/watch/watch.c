@@ -11,12 +11,12 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define DEFAULT_POLL_MS 1000
+#define DEFAULT_POLL_MS   1000
 #define DEFAULT_RESCAN_MS 30000
-#define POLL_MIN_MS POLL_PAUSE_MS
-#define POLL_MAX_MS 3600000
-#define RESCAN_MIN_MS 1000
-#define RESCAN_MAX_MS 86400000
+#define POLL_MIN_MS       POLL_PAUSE_MS
+#define POLL_MAX_MS       3600000
+#define RESCAN_MIN_MS     1000
+#define RESCAN_MAX_MS     86400000
 
 void cancel_watch_options_init(struct cancel_watch_options *options)
 {
@@ -29,8 +29,9 @@ void cancel_watch_options_init(struct cancel_watch_options *options)
 
 const char *cancel_watch_mode_text(enum cancel_watch_mode mode)
 {
-	static const char *const texts[] = {
-		[CANCEL_WATCH_AUTO] = "auto", [CANCEL_WATCH_INOTIFY] = "inotify", [CANCEL_WATCH_POLL] = "poll"};
+	static const char *const texts[] = {[CANCEL_WATCH_AUTO] = "auto",
+					    [CANCEL_WATCH_INOTIFY] = "inotify",
+					    [CANCEL_WATCH_POLL] = "poll"};
 
 	return (size_t)mode < sizeof texts / sizeof texts[0] ? texts[mode] : "unknown";
 }
@@ -39,8 +40,8 @@ const char *cancel_event_text(enum cancel_event_type type)
 {
 	static const char *const texts[] = {
 		[CANCEL_EVENT_REQUESTED] = "requested", [CANCEL_EVENT_DECIDED] = "decided",
-		[CANCEL_EVENT_DROPPED] = "dropped",	[CANCEL_EVENT_REFUSED] = "refused",
-		[CANCEL_EVENT_DEGRADED] = "degraded",	[CANCEL_EVENT_RESTORED] = "restored",
+		[CANCEL_EVENT_DROPPED] = "dropped",     [CANCEL_EVENT_REFUSED] = "refused",
+		[CANCEL_EVENT_DEGRADED] = "degraded",   [CANCEL_EVENT_RESTORED] = "restored",
 		[CANCEL_EVENT_RESCANNED] = "rescanned",
 	};
 
@@ -54,7 +55,8 @@ static int check_options(const struct cancel_watch_options *options, struct canc
 	if (options->poll_interval_ms < POLL_MIN_MS || options->poll_interval_ms > POLL_MAX_MS)
 		return error_set(error, -EINVAL, "watch option 'poll_interval': expected 10 ms to 1 hour");
 	if (options->rescan_interval_ms < RESCAN_MIN_MS || options->rescan_interval_ms > RESCAN_MAX_MS)
-		return error_set(error, -EINVAL, "watch option 'rescan_interval': expected 1 second to 24 hours");
+		return error_set(error, -EINVAL,
+				 "watch option 'rescan_interval': expected 1 second to 24 hours");
 	return 0;
 }
 
@@ -62,7 +64,8 @@ static int check_options(const struct cancel_watch_options *options, struct canc
 
 void timer_set(const struct cancel_watch *watch, int64_t time_ms)
 {
-	struct itimerspec spec = {.it_value = {.tv_sec = time_ms / 1000, .tv_nsec = time_ms % 1000 * NS_PER_MS}};
+	struct itimerspec spec = {
+		.it_value = {.tv_sec = time_ms / 1000, .tv_nsec = time_ms % 1000 * NS_PER_MS}};
 
 	if (time_ms <= 0)
 		spec.it_value.tv_nsec = 1; /* all zero would stop it */
@@ -125,10 +128,20 @@ static struct cancel_watch *watch_new(struct cancel_spool *spool, const struct c
 	return watch;
 }
 
-void directory_remember(struct cancel_watch *watch)
+bool directories_follow(struct cancel_watch *watch)
 {
-	watch->device = watch->spool->device;
-	watch->pending_inode = watch->spool->inodes[SPOOL_PENDING];
+	const struct cancel_spool *spool = watch->spool;
+	bool is_other = false;
+
+	for (int i = 0; i < SPOOL_DIR_COUNT; i++) {
+		if (watch->device == spool->device && watch->inodes[i] == spool->inodes[i])
+			continue;
+		watch->inodes[i] = spool->inodes[i];
+		round_forget(watch, (enum spool_dir)i);
+		is_other |= i == SPOOL_PENDING || i == SPOOL_PROCESSED;
+	}
+	watch->device = spool->device;
+	return is_other;
 }
 
 static int begin_to_notice(struct cancel_watch *watch, struct cancel_error *error)
@@ -137,7 +150,7 @@ static int begin_to_notice(struct cancel_watch *watch, struct cancel_error *erro
 
 	if (code < 0)
 		return code;
-	directory_remember(watch);
+	(void)directories_follow(watch);
 	code = notice_begin(watch, error);
 	spool_leave(watch->spool);
 	return code;

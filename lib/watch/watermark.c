@@ -5,30 +5,35 @@
  * present, and so does the directory, in the same step. The clocks behind them tick: two changes within one
  * granule may carry the same time, so a slack of two granules is kept everywhere.
  *
- * Let D be the directory's change time, read before scan S begins. What the next scan has to look at came after
- * that reading, so its change time is not before D, as long as the clock of the filesystem does not run back:
- * it looks at everything from D minus the slack. Nothing here asks what time it is on this machine, so a server's
- * clock that is hours off does no harm. Where S finds D well in the past by the clock that stamps the files,
- * whatever comes later is stamped well after D, and the next scan need not open those that came with D again.
+ * Let D be the directory's change time, read before scan S begins. What the next scan has to look at came
+ * after that reading, so its change time is not before D, as long as the clock of the filesystem does not run
+ * back: it looks at everything from D minus the slack. That does not ask what time it is on this machine, so
+ * a server's clock that is hours off does no harm. Where that clock is ours and D well in the past, whatever
+ * comes later is stamped well after D, and the next scan need not open those that came with D again.
  *
- * A clock that is stepped forward is harmless: later is later. One that is stepped back by s makes what comes
- * after look s older than it is.
- * - On a local filesystem it is our own wall clock, and a step shows as a change of its distance from the boot
- *   time, which nobody steps. The watermark goes back by the same distance. A step from before S shows as a D that
- *   is ahead of the clock: then what comes later is stamped with the present, and that is where to begin.
- * - A server's clock cannot be watched. But let D' be the directory's change time before the next scan, e the boot
- *   time that went by between the two readings. What came between them came at most e before the change that D'
- *   tells of, so by the stepped clock it is not older than D' - e. The earlier of the two bounds is taken.
+ * A clock that is stepped forward is harmless: later is later. One that is stepped back makes what comes after
+ * look older than it is.
+ *
+ * On a local filesystem it is our own wall clock, and a step shows as a change of its distance from the boot
+ * time, which nobody steps. The watermark goes back by the same distance. A step from before S shows as a D
+ * that is ahead of the clock: then what comes later is stamped with the present, and that is where to begin.
+ *
+ * A server's clock cannot be watched. But let D' be the directory's change time before the next scan, e the
+ * boot time that went by between the two readings. What came between them came at most e before the change
+ * that D' tells of, so by the stepped clock it is not older than D' - e. The earlier of the two bounds is
+ * taken. Two opposite steps between two scans are too many for that.
+ *
  * What a step makes us open again the table of the latest reports keeps from being reported twice.
  */
 #include "watermark.h"
 
 #include "clock.h"
 
-#define GRANULE_NS (10 * NS_PER_MS) /* of a kernel that ticks 100 times a second, the slowest there is */
+#define GRANULE_NS      (10 * NS_PER_MS) /* of a kernel that ticks 100 times a second, the slowest there is */
 #define COARSE_SLACK_NS (2 * NS_PER_S)
 
-/* A time without a fraction means a filesystem that keeps whole seconds: on others one in a billion has none. */
+/* A time without a fraction means a filesystem that keeps whole seconds: on others one in a billion has none.
+ */
 static int64_t slack_ns(int64_t ctime_ns)
 {
 	return ctime_ns % NS_PER_S == 0 ? COARSE_SLACK_NS : 2 * GRANULE_NS;

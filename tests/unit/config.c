@@ -408,14 +408,14 @@ Test(config, a_bad_value_is_told_with_place_key_and_what_was_expected)
 
 Test(config, a_path_has_room_up_to_the_systems_limit)
 {
-	char text[PATH_MAX + 64] = "spool: {path: /";
+	char text[CANCEL_PATH_MAX + 64] = "spool: {path: /";
 	size_t begin = strlen(text);
 
-	memset(text + begin, 'a', PATH_MAX - 2);
-	(void)strcpy(text + begin + PATH_MAX - 2, "}");
+	memset(text + begin, 'a', CANCEL_PATH_MAX - 2);
+	(void)strcpy(text + begin + CANCEL_PATH_MAX - 2, "}");
 	cr_assert_eq(read_text(text), 0, "%s", error.text);
-	cr_assert_eq(strlen(config.spool_path), PATH_MAX - 1);
-	(void)strcpy(text + begin + PATH_MAX - 2, "a}");
+	cr_assert_eq(strlen(config.spool_path), CANCEL_PATH_MAX - 1);
+	(void)strcpy(text + begin + CANCEL_PATH_MAX - 2, "a}");
 	cr_assert_eq(read_text(text), -EINVAL);
 	cr_assert(strstr(error.text,
 			 "f.yaml:1:15: spool.path: expected an absolute path of at most 4095 bytes, found "
@@ -621,7 +621,7 @@ Test(config, nobody_need_want_the_sentence)
 
 static const char *file_path(const char *name)
 {
-	static char path[2][PATH_MAX];
+	static char path[2][CANCEL_PATH_MAX];
 	static size_t turn;
 
 	turn = !turn;
@@ -655,7 +655,7 @@ Test(config_file, load_reads_the_file_and_says_which)
 Test(config_file, a_failure_leaves_the_caller_s_configuration_alone)
 {
 	struct cancel_config before;
-	char sentence[PATH_MAX];
+	char sentence[CANCEL_PATH_MAX];
 	const char *path = write_file("a.yaml", "spool: {path: /a}\nlog: {level: loud}\n");
 
 	memset(&config, 0xA5, sizeof config);
@@ -711,7 +711,7 @@ Test(config_file, the_given_file_is_stronger_than_the_one_in_the_environment)
 
 Test(config_file, a_file_that_was_named_must_exist)
 {
-	char sentence[PATH_MAX];
+	char sentence[CANCEL_PATH_MAX];
 	const char *path = file_path("none.yaml");
 
 	cr_assert_eq(cancel_config_load(&config, path, &error), -ENOENT);
@@ -771,7 +771,7 @@ Test(config_file, missing_means_not_there_and_nothing_else)
 
 Test(config_file, only_regular_files_are_read_and_nothing_is_waited_for)
 {
-	char sentence[PATH_MAX];
+	char sentence[CANCEL_PATH_MAX];
 	const char *fifo = file_path("fifo");
 
 	cr_assert_eq(mkfifo(fifo, 0600), 0);
@@ -806,7 +806,7 @@ static const char *write_comment(size_t size)
 
 Test(config_file, a_mebibyte_is_read_and_no_byte_more)
 {
-	char sentence[PATH_MAX];
+	char sentence[CANCEL_PATH_MAX];
 	const char *path = write_comment(CONFIG_SIZE_MAX);
 
 	cr_assert_eq(cancel_config_load(&config, path, &error), 0, "%s", error.text);
@@ -850,7 +850,7 @@ Test(config, root_believes_only_what_nobody_else_can_write)
 
 Test(config_file, a_file_that_others_can_write_is_refused_to_root)
 {
-	char sentence[PATH_MAX];
+	char sentence[CANCEL_PATH_MAX];
 	const char *path = write_file("a.yaml", "");
 
 	if (geteuid() != 0)

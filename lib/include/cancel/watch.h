@@ -53,10 +53,10 @@ CANCEL_API void cancel_watch_options_init(struct cancel_watch_options *options);
 enum cancel_event_type {
 	CANCEL_EVENT_REQUESTED, /* a request stands: `request` */
 	CANCEL_EVENT_DECIDED,   /* a request was decided: `request`, with its outcome */
-	/* A drop was taken in: `file`, `request`, and `text` if it was malformed; REQUESTED follows if new. */
-	CANCEL_EVENT_DROPPED,
-	/* Something in a request's place is none, or cannot be read: `file`, `text`. Once for each version. */
-	CANCEL_EVENT_REFUSED,
+	CANCEL_EVENT_DROPPED,   /* a drop was taken in: `file`, `request`, and `text` if it was malformed;
+	                           REQUESTED follows if it is new */
+	CANCEL_EVENT_REFUSED,   /* something in a request's place is none, or cannot be read: `file`,
+	                           `text`; once for each version of the file */
 	CANCEL_EVENT_DEGRADED,  /* from inotify to polling, or the spool is gone: `text` says why */
 	CANCEL_EVENT_RESTORED,  /* back to inotify, or the spool is there again: `text` */
 	CANCEL_EVENT_RESCANNED, /* events were lost, or the directory was replaced, and all was looked at
@@ -92,7 +92,8 @@ struct cancel_watch;
  *         -EMFILE, -ENFILE, -ENOSPC, -ENOMEM, ...  as the system says; with CANCEL_WATCH_AUTO, having no
  *                  inotify instance or watch left means polling, and DEGRADED is the first event.
  *
- * What was decided before this returns is not reported; what is decided after it is.
+ * What was decided before this returns is not reported, unless it stands in a directory that takes the
+ * place of this one later; what is decided after it is reported.
  *
  * Blocks on the filesystem. Any thread.
  */

@@ -78,7 +78,8 @@ $(B)/bin/$(1): $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(B)/libcancel.a
 	$$(call SAY,LINK)
 	$$(Q)$$(CC) $$(FLAGS) -o $$@ $$^ $$(PROGRAM_LIBS)
 endef
-PROGRAM_LIBS := $(LIBS)
+# Static, but for libc: a request is made while somebody waits, and the loader's time would be most of it.
+PROGRAM_LIBS := -l:libyaml.a -l:libjansson.a -lpthread
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # Tests may see all of lib.
@@ -106,7 +107,18 @@ $(B)/tests/$(1)/suite: $(patsubst %.c,$(B)/%.o,$(wildcard tests/$(1)/*.c)) $(SUP
 endef
 $(foreach s,$(SUITES),$(eval $(call suite,$(s))))
 
+# What the fault tests kill and starve: one operation of the library a run.
+$(B)/tests/drive/drive: $(B)/tests/drive/drive.o $(B)/libcancel.a
+	$(call SAY,LINK)
+	$(Q)$(CC) $(FLAGS) -o $@ $^ $(LIBS)
+
+# The oracle sees every decision at the calls that make it, and shows that it would see one without locks.
+$(B)/tests/stress/crowd: LIBS += -Wl,--wrap=renameat2,--wrap=unlinkat,--wrap=fcntl,--wrap=openat
 $(STRESS): $(B)/tests/stress/%: $(B)/tests/stress/%.o $(SUPPORT) $(B)/libcancel.a
+	$(call SAY,LINK)
+	$(Q)$(CC) $(FLAGS) -o $@ $^ $(LIBS)
+
+$(B)/tests/bench/bench: $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c)) $(B)/libcancel.a
 	$(call SAY,LINK)
 	$(Q)$(CC) $(FLAGS) -o $@ $^ $(LIBS)
 
@@ -114,7 +126,7 @@ $(STRESS): $(B)/tests/stress/%: $(B)/tests/stress/%.o $(SUPPORT) $(B)/libcancel.
 $(B)/tests/demo/hash_files: tests/demo/hash_files.c $(B)/libcancel.a
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
-	$(Q)$(CC) -Ilib/include $(FLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) -Ilib/include $(FLAGS) -o $@ $(filter %.c %.a,$^) $(LIBS)
 
 # --- what a person calls ------------------------------------------------------------------------------
 
@@ -146,7 +158,7 @@ demo: all $(B)/tests/demo/hash_files
 	@sh tests/demo/demo.sh $(B)
 
 .PHONY: tests check
-tests: all $(SUITES:%=$(B)/tests/%/suite) $(STRESS) $(B)/tests/demo/hash_files
+tests: all $(SUITES:%=$(B)/tests/%/suite) $(STRESS) $(B)/tests/demo/hash_files $(B)/tests/drive/drive
 check: tests headers
 	@sh tests/run $(SUITES:%=$(B)/tests/%/suite) $(STRESS) \
 	  'demo: sh tests/demo/demo.sh $(B)' 'install: sh tests/install.sh $(B)'
@@ -170,6 +182,9 @@ coverage:
 	@sh tests/run $(SUITES:%=build/coverage/tests/%/suite) $(STRESS:$(B)/%=build/coverage/%)
 	gcovr --root . --object-directory build/coverage --filter lib/ --branches --exclude-throw-branches
 	gcovr --root . --object-directory build/coverage --filter lib/
+# Rows by pattern with ONLY=; BENCH_FLAGS=--short for a quick look.
+bench: $(B)/tests/bench/bench $(PROGRAMS:%=$(B)/bin/%)
+	@$< $(BENCH_FLAGS) --json build/bench.json $(if $(ONLY),'$(ONLY)')
 soak: $(STRESS)
 	@RUN_SECONDS=$${RUN_SECONDS:-60} sh tests/run $(STRESS)
 

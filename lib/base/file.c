@@ -57,15 +57,16 @@ ssize_t file_read(int fd, void *data, size_t size)
 	size_t used = 0;
 
 	while (used < size) {
-		ssize_t got = read(fd, bytes + used, size - used);
+		size_t wanted = size - used;
+		ssize_t got = read(fd, bytes + used, wanted);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return -errno;
-		if (!got)
-			break;
 		used += (size_t)got;
+		if (used < size && (size_t)got < wanted)
+			break; /* a regular file gives less only at its end */
 	}
 	return (ssize_t)used;
 }

@@ -14,7 +14,7 @@ int file_write_all(int fd, const void *data, size_t size);
  * open(2) says. `stat` tells of the very file that was opened. */
 int file_open_regular(int dir_fd, const char *name, struct stat *stat);
 
-/* Read at most `size` bytes; returns how many there were, or a negative errno. */
+/* Read at most `size` bytes of a regular file; returns how many there were, or a negative errno. */
 ssize_t file_read(int fd, void *data, size_t size);
 
 /* Two looks at one file. */

@@ -78,6 +78,7 @@ static int read_processed(const struct cancel_spool *spool, const struct entry *
 	int code = found_read(spool, spool->fds[SPOOL_PROCESSED], DIR_PROCESSED, &entry->wanted,
 			      &standing->processed_request, NULL, &problem);
 
+	standing->processed_absent = code == -ENOENT;
 	if (code == -ENOENT || code == -EBADMSG || code == -EINPROGRESS)
 		return 0;
 	if (code < 0) {
@@ -259,23 +260,25 @@ static void fill_decision(const struct cancel_spool *spool, struct cancel_reques
 
 /* The decision: from the rename on, the request is decided, whatever becomes of us. */
 static int replace_processed(const struct cancel_spool *spool, const struct entry *entry,
-			     const struct record_text *text, int64_t processed_at_us)
+			     const struct standing *standing, const struct record_text *text)
 {
 	struct stat stat;
 	int code = 0;
 
 	/* The rename would delete a link or a FIFO that somebody put there. */
-	if (fstatat(spool->fds[SPOOL_PROCESSED], entry->file, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (!standing->processed_absent &&
+	    fstatat(spool->fds[SPOOL_PROCESSED], entry->file, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    !S_ISREG(stat.st_mode))
 		code = entry_move_aside(spool, SPOOL_PROCESSED, entry->file, NULL);
-	return code < 0 ? code : draft_replace(spool, SPOOL_PROCESSED, entry->file, text->data, text->used,
-					       processed_at_us);
+	/* Its modification time is that of its writing, which is that of the decision. */
+	return code < 0 ? code : draft_replace(spool, SPOOL_PROCESSED, entry->file, text->data, text->used, 0);
 }
 
 static int write_processed(const struct cancel_spool *spool, const struct entry *entry,
-			   const struct record_text *text, int64_t processed_at_us, struct cancel_error *error)
+			   const struct standing *standing, const struct record_text *text,
+			   struct cancel_error *error)
 {
-	int code = replace_processed(spool, entry, text, processed_at_us);
+	int code = replace_processed(spool, entry, standing, text);
 
 	if (code < 0)
 		return error_system(error, code, "cannot write 'processed/%s' in spool '%s'; the request is still "
@@ -330,7 +333,7 @@ static int decide_standing(const struct cancel_spool *spool, const struct entry 
 	code = record_write_fitting(&text, &standing->pending_request, error);
 	if (code < 0)
 		return code;
-	code = write_processed(spool, entry, &text, standing->pending_request.processed_at_us, error);
+	code = write_processed(spool, entry, standing, &text, error);
 	if (code == 0) {
 		/* If this fails it is litter, which counts for nothing. */
 		(void)entry_unlink_pending(spool, entry, &standing->pending_stat);
@@ -379,6 +382,15 @@ static int settle_id(const struct cancel_spool *spool, const struct entry *entry
 	return code < 0 ? code : entry_read(spool, entry, standing, error);
 }
 
+int entry_decide_standing(const struct cancel_spool *spool, const struct entry *entry,
+			  const struct decision *decision, struct standing *standing,
+			  struct cancel_request *decided, struct cancel_error *error)
+{
+	int code = settle_id(spool, entry, standing, error);
+
+	return code < 0 ? code : decide_standing(spool, entry, decision, standing, decided, error);
+}
+
 int entry_decide(const struct cancel_spool *spool, const struct entry *entry, const struct decision *decision,
 		 struct cancel_request *decided, struct cancel_error *error)
 {
@@ -386,10 +398,8 @@ int entry_decide(const struct cancel_spool *spool, const struct entry *entry, co
 	struct standing standing;
 	int code = entry_read(spool, entry, &standing, &problem);
 
-	if (code == 0)
-		code = settle_id(spool, entry, &standing, &problem);
 	if (code == 0) {
-		code = decide_standing(spool, entry, decision, &standing, decided, &problem);
+		code = entry_decide_standing(spool, entry, decision, &standing, decided, &problem);
 		standing_clear(&standing);
 	} else if (code == -EBADMSG || code == -EINPROGRESS) {
 		code = decide_unreadable(spool, entry, decision, code, decided, &problem);

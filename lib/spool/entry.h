@@ -25,6 +25,7 @@ struct standing {
 	bool pending;   /* a request that nobody decided: litter does not count */
 	bool litter;    /* the pending file is that of the processed request */
 	bool processed;
+	bool processed_absent; /* nothing at all stands there */
 	struct cancel_request pending_request, processed_request;
 	struct stat pending_stat;
 };
@@ -59,6 +60,11 @@ struct decision {
 /* Under the lock: cancel_spool_decide. `decided` may be NULL. */
 int entry_decide(const struct cancel_spool *spool, const struct entry *entry, const struct decision *decision,
 		 struct cancel_request *decided, struct cancel_error *error);
+
+/* The same for what entry_read found under this very lock, which costs less than reading it again. */
+int entry_decide_standing(const struct cancel_spool *spool, const struct entry *entry,
+			  const struct decision *decision, struct standing *standing,
+			  struct cancel_request *decided, struct cancel_error *error);
 
 /* Under the lock: remove the pending file that `stat` tells of, unless a foreign program put another there. */
 int entry_unlink_pending(const struct cancel_spool *spool, const struct entry *entry,

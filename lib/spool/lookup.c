@@ -4,6 +4,7 @@
 #include "error.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 /* Being written is not there yet. */
@@ -158,12 +159,24 @@ static int answer_of(struct standing *standing, const char *remembered, struct c
 	return answer;
 }
 
+/* The usual answer, in the fewest calls: no drop, and nothing in pending. */
+static bool nothing_stands(struct cancel_spool *spool, const struct entry *entry)
+{
+	struct stat stat;
+
+	return drop_take_for(spool, entry, NULL) == 0 &&
+	       fstatat(spool->fds[SPOOL_PENDING], entry->file, &stat, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
 static int check_entry(struct cancel_spool *spool, const struct entry *entry, const char *remembered,
 		       struct cancel_request *request, struct cancel_error *error)
 {
 	struct standing standing;
-	int code = read_after_drop(spool, entry, &standing, error), answer;
+	int code, answer;
 
+	if (!remembered && nothing_stands(spool, entry))
+		return ANSWER_NO;
+	code = read_after_drop(spool, entry, &standing, error);
 	if (code == -ENOMEM)
 		return code;
 	/* What cannot be read in pending does not hide what was decided. */
@@ -210,8 +223,9 @@ int cancel_spool_check(struct cancel_spool *spool, const char *task_id, const ch
 
 	if (code == 0 && run)
 		code = entry_init(&own, task_id, run, error);
+	/* Without a mark nothing but pending can say yes. */
 	if (code == 0)
-		code = spool_enter(spool, error);
+		code = mark ? spool_enter(spool, error) : spool_enter_pending(spool, error);
 	if (code < 0)
 		return code;
 	code = check_both(spool, &task, run ? &own : NULL, mark, request, error);

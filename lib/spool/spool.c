@@ -306,19 +306,29 @@ void spool_enter_unchecked(struct cancel_spool *spool)
 	(void)pthread_rwlock_rdlock(&spool->replacing);
 }
 
-int spool_enter(struct cancel_spool *spool, struct cancel_error *error)
+static int enter(struct cancel_spool *spool, bool whole, struct cancel_error *error)
 {
 	for (;;) {
 		int code;
 
 		spool_enter_unchecked(spool);
-		if (!spool_was_replaced(spool) && !spool_is_incomplete(spool))
+		if (!spool_was_replaced(spool) && !(whole && spool_is_incomplete(spool)))
 			return 0;
 		(void)pthread_rwlock_unlock(&spool->replacing);
 		code = replace_directories(spool, error);
 		if (code < 0)
 			return code;
 	}
+}
+
+int spool_enter_pending(struct cancel_spool *spool, struct cancel_error *error)
+{
+	return enter(spool, false, error);
+}
+
+int spool_enter(struct cancel_spool *spool, struct cancel_error *error)
+{
+	return enter(spool, true, error);
 }
 
 void spool_leave(struct cancel_spool *spool)

@@ -68,7 +68,9 @@ struct cancel_spool {
 /* Begin to use the descriptors: makes sure first that they are what stands at the path. Every 0 is answered
  * by spool_leave; after a failure nothing is held. */
 int spool_enter(struct cancel_spool *spool, struct cancel_error *error);
-/* The same without looking: for who asks spool_was_replaced afterwards anyway. */
+/* The same, but what stands beside pending/ is not looked at: for who needs no more. */
+int spool_enter_pending(struct cancel_spool *spool, struct cancel_error *error);
+/* The same without looking at all: for who asks spool_was_replaced afterwards anyway. */
 void spool_enter_unchecked(struct cancel_spool *spool);
 void spool_leave(struct cancel_spool *spool);
 

@@ -256,8 +256,8 @@ static bool may_be_expired(struct sweep *sweep, const struct stat *stat)
 	return false;
 }
 
-static int expire_standing(struct sweep *sweep, const struct entry *entry, struct chunk *chunk,
-			   struct cancel_error *error)
+static int expire_standing(struct sweep *sweep, const struct entry *entry, struct standing *standing,
+			   struct chunk *chunk, struct cancel_error *error)
 {
 	struct decision expiry = {.outcome = CANCEL_OUTCOME_EXPIRED};
 	struct cancel_request *decided = sweep->report ? &chunk->reports[chunk->reported] : NULL;
@@ -267,7 +267,8 @@ static int expire_standing(struct sweep *sweep, const struct entry *entry, struc
 	if (decided)
 		cancel_request_init(decided);
 	if (sweep->deletes)
-		code = entry_decide(sweep->spool, entry, &expiry, decided, &problem);
+		code = entry_decide_standing(sweep->spool, entry, &expiry, standing, decided,
+					     &problem);
 	if (code == -ENOENT) /* a program that knows no lock removed it */
 		return 0;
 	if (code < 0)
@@ -307,7 +308,7 @@ static int expire_entry(struct sweep *sweep, const struct entry *entry, struct c
 		code = remove_litter(sweep, entry, &standing);
 	else if (standing.pending && !sweep->result->clock_step_ms &&
 		 cancel_request_expired(&standing.pending_request))
-		code = expire_standing(sweep, entry, chunk, error);
+		code = expire_standing(sweep, entry, &standing, chunk, error);
 	else
 		sweep->result->kept += standing.pending;
 	standing_clear(&standing);

@@ -3,6 +3,7 @@
 #include "clock.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define PATH_SIZE (sizeof DIR_PROCESSED "/" + 256)
 
@@ -31,14 +32,25 @@ static uint64_t request_key(const struct cancel_watch *watch, const struct cance
 	return seen_key(&watch->seen, name, request->request_id, 0);
 }
 
+/* Made while we watched: what was decided before we could look was requested too. Of older ones the table may have
+ * forgotten that it was told. */
+static bool is_of_our_time(const struct cancel_watch *watch, const struct cancel_request *request)
+{
+	return !strcmp(request->boot_id, clock_boot_id()) && request->boottime_ns >= watch->opened_ns;
+}
+
 void report_request(struct cancel_watch *watch, enum cancel_event_type type,
 		    const struct cancel_request *request)
 {
-	enum seen_phase phase = type == CANCEL_EVENT_DECIDED ? SEEN_DECIDED : SEEN_REQUESTED;
-	struct cancel_event event = {.type = type, .request = request};
+	struct cancel_event requested = {.type = CANCEL_EVENT_REQUESTED, .request = request};
+	struct cancel_event decided = {.type = CANCEL_EVENT_DECIDED, .request = request};
+	uint64_t key = request_key(watch, request);
 
-	if (seen_note(&watch->seen, request_key(watch, request), phase))
-		report(watch, &event);
+	if ((type == CANCEL_EVENT_REQUESTED || is_of_our_time(watch, request)) &&
+	    seen_note(&watch->seen, key, SEEN_REQUESTED))
+		report(watch, &requested);
+	if (type == CANCEL_EVENT_DECIDED && seen_note(&watch->seen, key, SEEN_DECIDED))
+		report(watch, &decided);
 }
 
 void report_drop(struct cancel_watch *watch, const char *file, const struct cancel_request *request)

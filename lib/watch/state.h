@@ -74,6 +74,7 @@ struct cancel_watch {
 	cancel_watch_event *on_event;
 	void *arg;
 	int count;
+	int64_t opened_ns; /* CLOCK_BOOTTIME */
 	bool is_mute; /* what stands at the start is noted and not reported */
 };
 

@@ -120,6 +120,7 @@ static struct cancel_watch *watch_new(struct cancel_spool *spool, const struct c
 	watch->spool = spool;
 	watch->options = *options;
 	watch->epoll_fd = watch->timer_fd = -1;
+	watch->opened_ns = clock_boottime_ns();
 	watch->schedule.poll_pause_ms = POLL_PAUSE_MS;
 	watch->schedule.rescan_ms = clock_monotonic_ms() + options->rescan_interval_ms;
 	dirwatch_init(&watch->dirwatch);

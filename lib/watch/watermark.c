@@ -11,8 +11,8 @@
  * a server's clock that is hours off does no harm. Where that clock is ours and D well in the past, whatever
  * comes later is stamped well after D, and the next scan need not open those that came with D again.
  *
- * A clock that is stepped forward is harmless: later is later. One that is stepped back makes what comes after
- * look older than it is.
+ * A clock that is stepped forward is harmless: later is later. One that is stepped back makes what comes
+ * after look older than it is.
  *
  * On a local filesystem it is our own wall clock, and a step shows as a change of its distance from the boot
  * time, which nobody steps. The watermark goes back by the same distance. A step from before S shows as a D

@@ -51,7 +51,7 @@ struct cancel_watch_options {
 CANCEL_API void cancel_watch_options_init(struct cancel_watch_options *options);
 
 enum cancel_event_type {
-	CANCEL_EVENT_REQUESTED, /* a request stands: `request` */
+	CANCEL_EVENT_REQUESTED, /* a request stands, or stood until a moment ago: `request` */
 	CANCEL_EVENT_DECIDED,   /* a request was decided: `request`, with its outcome */
 	CANCEL_EVENT_DROPPED,   /* a drop was taken in: `file`, `request`, and `text` if it was malformed;
 	                           REQUESTED follows if it is new */

@@ -1,0 +1,36 @@
+/* Spools to measure in. Every failure ends the benchmark. */
+#ifndef BENCH_FIXTURE_H
+#define BENCH_FIXTURE_H
+
+#include "place.h"
+
+#include <cancel/spool.h>
+#include <cancel/sweep.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Open the spool `name` in a place, making it when it is missing. */
+struct cancel_spool *fixture_open(const struct place *place, const char *name);
+
+/* Fill in what everybody asks for here: the task of that number, a reason of an ordinary length. */
+void fixture_request(struct cancel_request *request, char task[32], long number);
+
+/* Ask for the tasks from `first` on, in a batch. */
+void fixture_ask(struct cancel_spool *spool, long first, long count, int64_t expires_in_s);
+
+/* One pass. */
+void fixture_sweep(struct cancel_spool *spool, int64_t keep_for_s, struct cancel_sweep_result *result);
+
+/* Make the spool `name` with so many requests that were decided a moment ago. */
+void fixture_processed(const struct place *place, const char *name, long count);
+
+/* A record as the library writes it for such a request, pending or decided. */
+struct fixture_text {
+	char text[2048];
+	size_t size;
+};
+
+void fixture_record(struct fixture_text *record, const struct place *place, bool decided);
+
+#endif

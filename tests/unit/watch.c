@@ -363,7 +363,8 @@ Test(watch, what_was_decided_long_before_the_start_is_not_reported)
 	EXPECT(CANCEL_DECIDED, decide("new", NULL, NULL, CANCEL_OUTCOME_STOPPED));
 	rescan();
 	rescan();
-	cr_assert_eq(event_count, 1);
+	cr_assert_eq(event_count, 2);
+	cr_assert_not_null(event_of(CANCEL_EVENT_REQUESTED, "new"));
 	cr_assert_not_null(event_of(CANCEL_EVENT_DECIDED, "new"));
 }
 
@@ -428,9 +429,9 @@ Test(watch, requests_and_decisions_of_many_processes_are_each_reported)
 	for (int i = 0; i < 8; i++)
 		cr_assert_eq(results[i], 0);
 	(void)dispatch();
-	cr_assert_eq(type_counts[CANCEL_EVENT_REQUESTED], 80, "those that nobody decided");
+	cr_assert_eq(type_counts[CANCEL_EVENT_REQUESTED], 160, "those that were decided first too");
 	cr_assert_eq(type_counts[CANCEL_EVENT_DECIDED], 80);
-	cr_assert_eq(event_count, 160);
+	cr_assert_eq(event_count, 240);
 }
 
 Test(watch, a_request_is_reported_once_whatever_happens_to_its_file)
@@ -476,7 +477,8 @@ Test(watch, litter_is_no_request)
 	EXPECT(CANCEL_DECIDED, decide("a", NULL, NULL, CANCEL_OUTCOME_STOPPED));
 	copy("kept", "pending/a.json");
 	cr_assert_eq(unlink(at("kept")), 0);
-	cr_assert_eq(dispatch(), 1);
+	cr_assert_eq(dispatch(), 2);
+	cr_assert_eq(event_of(CANCEL_EVENT_REQUESTED, "a")->outcome, CANCEL_OUTCOME_STOPPED, "as it was decided");
 	cr_assert_not_null(event_of(CANCEL_EVENT_DECIDED, "a"));
 }
 
@@ -896,7 +898,8 @@ Test(watch, a_directory_that_was_replaced_is_watched_and_the_others_are_known)
 	cr_assert_eq(mkdir(at("processed"), 0700), 0);
 	EXPECT(CANCEL_REQUESTED, ask("a", NULL, "why", NULL));
 	EXPECT(CANCEL_DECIDED, decide("a", NULL, NULL, CANCEL_OUTCOME_STOPPED));
-	cr_assert_eq(dispatch(), 2);
+	cr_assert_eq(dispatch(), 3);
+	cr_assert_not_null(event_of(CANCEL_EVENT_REQUESTED, "a"));
 	cr_assert_not_null(event_of(CANCEL_EVENT_DECIDED, "a"));
 	cr_assert_eq(type_counts[CANCEL_EVENT_RESCANNED], 1);
 	EXPECT(CANCEL_DECIDED, decide("old", NULL, NULL, CANCEL_OUTCOME_STOPPED));
@@ -985,7 +988,8 @@ Test(watch, on_a_server_too_what_was_decided_before_the_start_is_not_reported)
 	time_passes(20); /* so far back the next scan has to look */
 	EXPECT(CANCEL_REQUESTED, ask("new", NULL, "why", NULL));
 	EXPECT(CANCEL_DECIDED, decide("new", NULL, NULL, CANCEL_OUTCOME_STOPPED));
-	cr_assert_eq(dispatch(), 1);
+	cr_assert_eq(dispatch(), 2);
+	cr_assert_not_null(event_of(CANCEL_EVENT_REQUESTED, "new"));
 	cr_assert_not_null(event_of(CANCEL_EVENT_DECIDED, "new"));
 }
 

@@ -257,6 +257,7 @@ static void walk(struct scenario scenario)
 
 #define DRIVEN(...) WORDS(DRIVE, __VA_ARGS__)
 
+/* DESIGN.md, invariant 7 */
 Test(error, asking_succeeds_or_publishes_nothing)
 {
 	walk((struct scenario){"ask", DRIVEN("ask", TASK), scene_nothing, check_asked, true});

@@ -261,6 +261,7 @@ Test(kill, making_a_spool_leaves_one_that_the_next_can_finish)
 	walk((struct scenario){"open", DRIVEN("open"), scene_nothing, check_new_or_none, true});
 }
 
+/* DESIGN.md, invariant 7 */
 Test(kill, asking_leaves_nothing_or_a_whole_request)
 {
 	walk((struct scenario){"ask", DRIVEN("ask", TASK), scene_nothing, check_new_or_none, false});
@@ -295,6 +296,7 @@ Test(kill, asking_over_litter_never_revives_it)
 	walk((struct scenario){"ask over litter", DRIVEN("ask", TASK), scene_litter, check_not_alive, false});
 }
 
+/* DESIGN.md, invariant 7 */
 Test(kill, acknowledging_decides_once)
 {
 	walk((struct scenario){"ack", DRIVEN("ack", TASK), scene_second, check_acknowledged, false});
@@ -327,6 +329,7 @@ Test(kill, sweeping_removes_litter_before_its_record)
 	walk((struct scenario){"sweep removing", DRIVEN("sweep", "0"), scene_litter, check_not_alive, false});
 }
 
+/* DESIGN.md, invariant 18 */
 Test(kill, taking_in_neither_loses_nor_doubles_a_drop)
 {
 	walk((struct scenario){"intake", DRIVEN("intake"), scene_drop, check_taken_in, false});

@@ -36,6 +36,7 @@ static int ask_standing(const char *task_id, const char *reason, int64_t expires
 	return code;
 }
 
+/* DESIGN.md, invariant 1 */
 Test(ask, what_was_asked_stands_whole_under_its_name)
 {
 	struct cancel_request request;
@@ -153,6 +154,7 @@ Test(ask, fields_out_of_range_write_nothing_and_leave_the_request_alone)
 
 /* --- already pending ---------------------------------------------------------------------------------- */
 
+/* DESIGN.md, invariant 8 */
 Test(ask, already_pending_tells_who_asked_when_and_why_and_leaves_the_asker_alone)
 {
 	struct cancel_request request, before;
@@ -187,6 +189,7 @@ Test(ask, a_failure_and_a_new_request_leave_standing_alone)
 
 /* Repair: stronger terms are merged into what stands.
  * Mutation: terms_merge() returns false at once. */
+/* DESIGN.md, invariant 9 */
 Test(ask, repair_the_sooner_cancel_time_is_merged)
 {
 	int64_t now_us = clock_realtime_us();
@@ -207,6 +210,7 @@ Test(ask, repair_the_sooner_cancel_time_is_merged)
 }
 
 /* Mutation: extend() returns false at once. */
+/* DESIGN.md, invariant 9 */
 Test(ask, repair_the_later_expiry_is_merged)
 {
 	char id[CANCEL_REQUEST_ID_LENGTH + 1];
@@ -289,6 +293,7 @@ static void expect_one_winner(int way)
 	}
 }
 
+/* DESIGN.md, invariant 2 */
 Test(ask, one_of_many_publishes_by_tmpfile)
 {
 	expect_one_winner(PUBLISH_TMPFILE);
@@ -304,6 +309,7 @@ Test(ask, one_of_many_publishes_by_noreplace)
 	expect_one_winner(PUBLISH_NOREPLACE);
 }
 
+/* DESIGN.md, invariant 2 */
 Test(ask, one_of_many_publishes_under_the_lock)
 {
 	expect_one_winner(PUBLISH_LOCKED);
@@ -353,6 +359,7 @@ Test(ask, one_of_many_threads_publishes)
 
 /* Repair: a request takes litter for nothing, under the lock.
  * Mutation: entry_read() does not set standing->litter. */
+/* DESIGN.md, invariant 6 */
 Test(ask, repair_litter_is_removed_and_the_request_published_anew)
 {
 	char id[CANCEL_REQUEST_ID_LENGTH + 1], again[CANCEL_REQUEST_ID_LENGTH + 1];
@@ -368,6 +375,7 @@ Test(ask, repair_litter_is_removed_and_the_request_published_anew)
 }
 
 /* Mutation: resolve_standing() does not ask cancel_request_expired(). */
+/* DESIGN.md, invariant 8 */
 Test(ask, what_stands_past_its_expiry_is_decided_expired_and_a_new_one_published)
 {
 	char id[CANCEL_REQUEST_ID_LENGTH + 1];
@@ -453,6 +461,7 @@ Test(ask, an_oversized_file_in_the_way_is_moved_to_refused_unread)
 	expect_moved_aside("sparse file");
 }
 
+/* DESIGN.md, invariant 14 */
 Test(ask, another_tasks_record_in_the_way_cancels_nobody_and_is_moved_to_refused)
 {
 	put("pending/a.json", "{\"task_id\": \"b\"}");
@@ -498,6 +507,7 @@ Test(ask, a_second_link_counts_only_where_its_owner_is_not_trusted)
 	EXPECT(CANCEL_LOOKUP_PENDING, lookup("a", NULL));
 }
 
+/* DESIGN.md, invariant 20 */
 Test(ask, refused_holds_a_hundred_files_and_then_says_so)
 {
 	char name[32];
@@ -599,6 +609,7 @@ Test(ask, text_that_is_no_json_cancels_whom_the_name_says_once_settled)
 }
 
 /* The requester is who owns the file; its text counts only from who may speak for others. */
+/* DESIGN.md, invariant 21 */
 Test(ask, the_owner_of_the_file_is_the_requester_unless_he_may_speak_for_others)
 {
 	need_root();

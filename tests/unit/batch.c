@@ -162,6 +162,7 @@ static void look_before_sync(void)
 	cr_assert_eq(count_in("pending"), 0, "published before it was synced");
 }
 
+/* DESIGN.md, invariant 1 */
 Test(batch, nothing_is_published_before_it_is_synced)
 {
 	reopen(CANCEL_DURABILITY_FILE);

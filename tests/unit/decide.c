@@ -113,6 +113,7 @@ Test(decide, already_decided_answers_by_whom_and_how)
 
 /* Repair: decide reads processed first.
  * Mutation: entry_read() does not read processed, or decide_standing() does not look at standing->litter. */
+/* DESIGN.md, invariant 4 */
 Test(decide, repair_a_request_decided_before_a_kill_is_not_decided_again)
 {
 	EXPECT(CANCEL_REQUESTED, ask("a", NULL, NULL, id));
@@ -141,6 +142,7 @@ Test(decide, the_request_after_a_decided_one_is_decided_on_its_own)
 
 /* Repair: withdrawn and expired keep the previous cancel id.
  * Mutation: fill_decision() always takes the request's own id. */
+/* DESIGN.md, invariant 10 */
 Test(decide, repair_withdrawn_and_expired_keep_the_previous_cancel_id)
 {
 	static const enum cancel_outcome outcomes[] = {CANCEL_OUTCOME_WITHDRAWN, CANCEL_OUTCOME_EXPIRED};
@@ -168,6 +170,7 @@ static int decide_in_child(void *arg)
 	return decide("a", NULL, arg, CANCEL_OUTCOME_STOPPED) + 10;
 }
 
+/* DESIGN.md, invariant 5 */
 Test(decide, exactly_one_of_many_processes_wins)
 {
 	enum { DECIDERS = 16 };
@@ -193,6 +196,7 @@ static void *decide_in_thread(void *arg)
 	return NULL;
 }
 
+/* DESIGN.md, invariant 5 */
 Test(decide, exactly_one_of_many_threads_wins)
 {
 	enum { THREADS = 16 };
@@ -306,6 +310,7 @@ static int reset_in_child(void *arg)
 /* Repair: reset removes the processed record last, and not before litter is out. Here nobody but root may remove the
  * litter, which is a kill at that moment, over and over.
  * Mutation: reset_locked() does not call clear_litter(), or removes processed first. */
+/* DESIGN.md, invariant 4 */
 Test(decide, repair_reset_keeps_the_processed_record_while_litter_stands)
 {
 	struct cancel_spool_options options;

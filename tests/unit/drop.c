@@ -110,6 +110,7 @@ Test(drop, an_oversized_one_is_refused_and_left)
 	EXPECT(0, check("a", NULL, NULL));
 }
 
+/* DESIGN.md, invariant 16 */
 Test(drop, what_is_no_regular_file_is_refused_left_and_not_blocked_on)
 {
 	put("../victim", "{}");
@@ -229,6 +230,7 @@ Test(drop, a_run_may_stand_in_the_name_or_in_the_text)
 /* Repair: one rename both publishes and removes, so what a dead intake left is published once.
  * Mutation: publish_finished() lets entry_publish() write a second file (NULL for `left`) and dies before its unlink:
  * shown here by the file's inode, which must be that of the finished record. */
+/* DESIGN.md, invariant 18 */
 Test(drop, repair_one_rename_both_publishes_and_removes)
 {
 	struct stat left;
@@ -305,6 +307,7 @@ static int intake_in_child(void *arg)
 /* Repair: the name's lock is held throughout. While somebody holds it, an intake cannot begin, and a sweep leaves what
  * is in tmp/ alone.
  * Mutation: take_once() takes no lock. */
+/* DESIGN.md, invariant 18 */
 Test(drop, repair_an_intake_waits_for_the_names_lock)
 {
 	struct name_lock lock;
@@ -344,6 +347,7 @@ Test(drop, many_intakes_at_once_take_each_drop_once)
 	cr_assert_eq(count_in("refused"), 0);
 }
 
+/* DESIGN.md, invariant 21 */
 Test(drop, the_owner_of_the_drop_is_the_requester)
 {
 	need_root();

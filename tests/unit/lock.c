@@ -14,6 +14,7 @@
 
 TestSuite(lock, .init = spool_case_set_up, .fini = spool_case_tear_down, .timeout = 60);
 
+/* DESIGN.md, invariant 3 */
 Test(lock, one_holds_it_at_a_time_even_in_one_process)
 {
 	struct name_lock one, other;
@@ -39,6 +40,7 @@ Test(lock, other_names_are_not_blocked)
 	lock_drop(&one);
 }
 
+/* DESIGN.md, invariant 2 */
 Test(lock, the_first_request_and_looks_need_none)
 {
 	struct name_lock all;

@@ -19,6 +19,7 @@ static int take_mark(const char *task_id, const char *run)
 	return cancel_spool_mark(spool, task_id, run, &mark, &error);
 }
 
+/* DESIGN.md, invariant 13 */
 Test(lookup, each_state_is_told_with_its_record)
 {
 	EXPECT(CANCEL_LOOKUP_NONE, lookup("a", NULL));
@@ -60,6 +61,7 @@ Test(lookup, a_failure_leaves_the_mark_alone)
 	cr_assert_eq(memcmp(&before, &mark, sizeof(mark)), 0);
 }
 
+/* DESIGN.md, invariant 6 */
 Test(lookup, litter_never_stands)
 {
 	EXPECT(CANCEL_REQUESTED, ask("a", NULL, NULL, id));
@@ -73,6 +75,7 @@ Test(lookup, litter_never_stands)
 
 /* --- a run is cancelled when ... -------------------------------------------------------------------------- */
 
+/* DESIGN.md, invariant 10 */
 Test(lookup, a_request_made_before_the_start_stops_the_run_at_its_start)
 {
 	EXPECT(CANCEL_REQUESTED, ask("a", NULL, "why", id));
@@ -94,6 +97,7 @@ Test(lookup, a_request_made_meanwhile_stops_the_run)
 
 /* Repair: a run remembers the last cancel id before it first looks.
  * Mutation: decided_since() does not compare with the remembered id. */
+/* DESIGN.md, invariant 10 */
 Test(lookup, repair_what_was_decided_before_the_start_never_hits_the_next_run)
 {
 	EXPECT(CANCEL_REQUESTED, ask("a", NULL, NULL, id));
@@ -119,6 +123,7 @@ Test(lookup, repair_a_pending_file_with_the_remembered_id_cancels_nobody)
 
 /* Repair: a sibling's decision reaches a run that was going.
  * Mutation: decided_since() returns false. */
+/* DESIGN.md, invariant 10 */
 Test(lookup, repair_a_siblings_decision_reaches_a_run_that_was_going)
 {
 	EXPECT(0, take_mark("a", NULL));
@@ -144,6 +149,7 @@ Test(lookup, a_siblings_decision_of_any_real_outcome_counts)
 	}
 }
 
+/* DESIGN.md, invariant 10 */
 Test(lookup, a_withdrawn_or_expired_request_does_not_stop_a_run_that_was_going)
 {
 	EXPECT(CANCEL_REQUESTED, ask("a", NULL, NULL, id));
@@ -291,6 +297,7 @@ static int look_as_somebody(void *arg)
 	return looked < 0 && checked < 0 ? 1 : 0;
 }
 
+/* DESIGN.md, invariant 11 */
 Test(lookup, what_cannot_be_read_is_a_failure_and_not_no)
 {
 	need_root();
@@ -303,6 +310,7 @@ Test(lookup, what_cannot_be_read_is_a_failure_and_not_no)
 	cr_assert_eq(in_child_as(SOMEBODY, look_as_somebody, NULL), 1);
 }
 
+/* DESIGN.md, invariant 11 */
 Test(lookup, a_spool_that_is_gone_is_a_failure_and_not_no)
 {
 	struct cancel_spool_options options;

@@ -212,6 +212,7 @@ static void expect_decoded(const char *name, const char *id, const char *run)
 		cr_assert_str_eq(ids.run, run);
 }
 
+/* DESIGN.md, invariant 14 */
 Test(name, a_hundred_thousand_random_ids_come_back_and_no_two_share_a_name)
 {
 	static char id[CANCEL_TASK_ID_MAX + 8], run[CANCEL_RUN_ID_MAX + 8], both[2 * CANCEL_TASK_ID_MAX + 32];

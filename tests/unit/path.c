@@ -89,6 +89,7 @@ Test(path, too_long_a_component_and_too_long_a_path_are_refused)
 	EXPECT(-ENAMETOOLONG, walk(path));
 }
 
+/* DESIGN.md, invariant 19 */
 Test(path, an_ancestor_that_others_may_write_is_refused_unless_it_is_sticky)
 {
 	make("open", 0777);
@@ -131,6 +132,7 @@ Test(path, roots_link_in_roots_directory_is_followed)
 	EXPECT(0, walk(beside("real/up/up/spool")));
 }
 
+/* DESIGN.md, invariant 19 */
 Test(path, somebody_elses_link_is_refused)
 {
 	need_root();

@@ -501,6 +501,7 @@ static void made_in_this_boot(int64_t ago_s, int64_t expires_in_s)
 	found.expires_in_s = expires_in_s;
 }
 
+/* DESIGN.md, invariant 17 */
 Test(request, one_of_this_boot_ages_by_boottime_whatever_the_wall_clock_says)
 {
 	made_in_this_boot(10, 11);
@@ -525,6 +526,7 @@ Test(request, one_of_another_boot_ages_by_the_wall_clock)
 	cr_assert(cancel_request_expired(&found));
 }
 
+/* DESIGN.md, invariant 17 */
 Test(request, a_negative_age_never_expires)
 {
 	made_in_this_boot(-1000, 1);

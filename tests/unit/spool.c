@@ -242,6 +242,7 @@ Test(spool, a_later_layout_and_a_damaged_version_are_refused)
 
 /* --- what is unsafe ---------------------------------------------------------------------------------------------- */
 
+/* DESIGN.md, invariant 19 */
 Test(spool, one_that_others_may_write_is_refused)
 {
 	EXPECT(0, open_spool());
@@ -509,6 +510,7 @@ Test(spool, durability_none_syncs_nothing)
 	remove_on_disk();
 }
 
+/* DESIGN.md, invariant 1 */
 Test(spool, durability_file_syncs_each_file_before_its_name)
 {
 	open_on_disk(CANCEL_DURABILITY_FILE);
@@ -608,6 +610,7 @@ Test(spool, after_a_replacement_every_call_works_in_the_new_one)
 	cr_assert_eq(after.inode, stat_of(".").st_ino);
 }
 
+/* DESIGN.md, invariant 7 */
 Test(spool, a_request_whose_spool_is_replaced_while_it_is_written_is_not_lost)
 {
 	options.durability = CANCEL_DURABILITY_FILE;

@@ -127,6 +127,7 @@ Test(sweep, processed_records_go_after_their_keeping_time)
 
 /* Repair: a sweep removes litter before the processed record that makes it litter.
  * Mutation: remove_processed() does not call clear_litter(): the request comes back to life. */
+/* DESIGN.md, invariant 6 */
 Test(sweep, repair_litter_goes_before_its_processed_record)
 {
 	struct cancel_sweep_options options = options_of(100, 0, false);
@@ -168,6 +169,7 @@ Test(sweep, the_processed_record_stays_while_its_litter_cannot_go)
 
 /* Repair: id and age are read again under the lock.
  * Mutation: remove_processed() does not call is_old() and is_past_keeping(). */
+/* DESIGN.md, invariant 3 */
 Test(sweep, repair_the_age_is_read_again_under_the_lock)
 {
 	struct cancel_sweep_options options = options_of(100, 0, false);
@@ -270,6 +272,7 @@ Test(sweep, after_a_step_forward_nothing_is_deleted_and_the_next_pass_works)
 	expect_nothing_deleted_after(6000);
 }
 
+/* DESIGN.md, invariant 17 */
 Test(sweep, after_a_step_back_nothing_is_deleted_and_the_next_pass_works)
 {
 	expect_nothing_deleted_after(-6000);
@@ -467,6 +470,7 @@ Test(sweep, leases_of_dead_runs_go_and_those_of_live_ones_stay)
 
 /* --- what it never does --------------------------------------------------------------------------------------------- */
 
+/* DESIGN.md, invariant 15 */
 Test(sweep, links_are_never_followed_and_never_removed)
 {
 	struct cancel_sweep_options options = options_of(0, 0, false);
@@ -496,6 +500,7 @@ static void expect_not_entered(void)
 	cr_assert_eq(umount(at("processed")), 0);
 }
 
+/* DESIGN.md, invariant 15 */
 Test(sweep, what_is_mounted_on_a_directory_is_not_entered)
 {
 	need_mounts();
@@ -503,6 +508,7 @@ Test(sweep, what_is_mounted_on_a_directory_is_not_entered)
 	expect_not_entered();
 }
 
+/* DESIGN.md, invariant 15 */
 Test(sweep, what_is_bound_on_a_directory_from_the_same_filesystem_is_not_entered)
 {
 	need_mounts();
@@ -557,6 +563,7 @@ static int sweep_racing(void *arg)
 	return (int)result.expired;
 }
 
+/* DESIGN.md, invariant 5 */
 Test(sweep, several_at_once_expire_each_request_once)
 {
 	int results[4], expired = 0;

@@ -668,6 +668,7 @@ static void expect_planted(void)
 	cr_assert_eq(event_count, 6);
 }
 
+/* DESIGN.md, invariant 16 */
 Test(watch, what_is_no_request_is_refused_once_and_holds_nothing_up)
 {
 	plant();
@@ -704,6 +705,7 @@ Test(watch, a_name_with_control_bytes_is_escaped_in_the_sentence_only)
 
 /* --- losing and finding ------------------------------------------------------------------------------- */
 
+/* DESIGN.md, invariant 12 */
 Test(watch, an_overflow_is_answered_by_a_rescan_and_loses_nothing)
 {
 	begin();
@@ -718,6 +720,7 @@ Test(watch, an_overflow_is_answered_by_a_rescan_and_loses_nothing)
 }
 
 /* Without a watch no event comes, as if all were lost. */
+/* DESIGN.md, invariant 12 */
 Test(watch, the_slow_rescan_finds_what_no_event_told_of)
 {
 	options.take_drops = true;
@@ -1310,6 +1313,7 @@ static bool is_systems_allocator(void)
 	return mallinfo2().uordblks > 0;
 }
 
+/* DESIGN.md, invariant 12 */
 Test(watch, memory_does_not_grow_with_the_spool)
 {
 	long before_kb, after_kb;

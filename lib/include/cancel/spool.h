@@ -18,8 +18,9 @@
  * of a name's files happens under that name's byte-range lock; a call that needs it waits at most
  * CANCEL_LOCK_WAIT_MS and then fails with -EBUSY.
  *
- * If the directory is removed, moved or replaced while it is open, the next call notices, opens what
- * stands at the path now and works there; if that is nothing or unsafe, it fails.
+ * If the directory, or pending/, processed/ or tmp/ in it, is removed, moved or replaced while it is open, the
+ * next call notices, opens what stands at the path now and works there. If that is unsafe, or nothing and
+ * `create` was not set, the call fails, with the error that cancel_spool_open would give.
  *
  * After fork, a child may go on using a spool that no thread was using during the fork, and close it.
  * No call here may be made in a signal handler.
@@ -93,6 +94,7 @@ struct cancel_spool;
  *         -EINVAL    an option out of range, or a path that is not absolute;
  *         -ENOENT    it does not exist and `create` is not set, or its parent does not exist;
  *         -ENOTEMPTY it is no spool, and holds what a spool does not hold;
+ *         -EXDEV     something is mounted on one of its directories;
  *         -EPERM     unsafe: the sentence names the component, its owner and mode, and what to do;
  *         -ELOOP     a symbolic link that is not to be followed;
  *         -ENOTSUP   a layout of a later version, a filesystem that cannot do what the spool needs, or
@@ -184,7 +186,8 @@ enum cancel_lookup {
 };
 
 /**
- * Look up one exact name: a task, or one run of a task. A drop of that name is taken in first.
+ * Look up one exact name: a task, or one run of a task. A drop of that name is taken in first; only then
+ * does the call wait for the name's lock, and may fail with -EBUSY.
  *
  * A pending file that is unparsable and younger than CANCEL_SETTLE_MS is still being written and does not
  * count yet. One that was decided already, left by a process that was killed, never counts.
@@ -231,15 +234,19 @@ CANCEL_API int cancel_spool_mark(struct cancel_spool *spool, const char *task_id
  * start never hits it. No clock is compared. The answer is not remembered: a run that was once cancelled
  * stays cancelled, and its worker must not ask again to find out.
  *
+ * What cannot be read under one of the two names is a failure only if the other does not say yes.
+ *
  * @param run      The run's id, or NULL.
  * @param mark     From cancel_spool_mark at the run's start. NULL: only requests that stand count.
  * @param request  Set to the record when the answer is 1 or 2, to be cleared by the caller; otherwise
- *                 left alone. Must be empty or cleared before. May be NULL.
+ *                 left alone. Must be empty or cleared before. May be NULL. Where a request was decided and
+ *                 then another one withdrawn, the record is that of the latter, and its `last_cancel_id` names
+ *                 the one that cancelled.
  *
- * @return 1 when it is cancelled, 2 when a request stands that takes effect later, 0 when there is none,
- *         or a negative errno as for cancel_spool_lookup. A failure never means "no".
+ * @return 1 when it is cancelled, 2 when a request takes effect later, 0 when there is none, or a negative
+ *         errno as for cancel_spool_lookup. A failure never means "no".
  *
- * Blocks on the filesystem. Any thread.
+ * Blocks as cancel_spool_lookup. Any thread.
  */
 CANCEL_API int cancel_spool_check(struct cancel_spool *spool, const char *task_id, const char *run,
 				  const struct cancel_mark *mark, struct cancel_request *request,

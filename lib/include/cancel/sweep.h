@@ -92,7 +92,9 @@ typedef void cancel_drop_report(void *arg, enum cancel_drop_result result, const
  * Take in the drops: files `<task_id>.json` that foreign programs left in the spool's directory.
  *
  * Each is published under pending/ and removed in one step, so that it is neither lost nor doubled by a
- * kill. Its name says what to cancel; whatever its content, it cancels.
+ * kill. Its name says what to cancel; content that cannot be used cancels all the same. Refused, and left, are
+ * a text that is about another task than the name or says that it was processed, and what is no regular file,
+ * too large, or of somebody who is not trusted.
  *
  * @return The number of drops that are unsettled: 0 or more; or a negative errno as the system says. A drop
  *         that cannot be taken in does not keep the others waiting; its failure is returned at the end.

@@ -222,20 +222,26 @@ static void know_the_past(struct cancel_watch *watch, enum spool_dir dir, const 
 		known->from_ns -= watch->options.rescan_interval_ms * NS_PER_MS;
 }
 
-int rounds_note_standing(struct cancel_watch *watch, enum spool_dir dir, struct cancel_error *error)
+int rounds_pass_over(struct cancel_watch *watch, enum spool_dir dir, struct cancel_error *error)
 {
-	struct round *round = &watch->rounds[dir];
 	struct moment now;
 	int code;
 
 	spool_enter_unchecked(watch->spool);
 	code = read_moment(watch->spool, dir, &now, error);
 	spool_leave(watch->spool);
-	if (code < 0)
+	if (code == 0)
+		know_the_past(watch, dir, &now);
+	return code;
+}
+
+int rounds_note_standing(struct cancel_watch *watch, enum spool_dir dir, struct cancel_error *error)
+{
+	struct round *round = &watch->rounds[dir];
+	int code = rounds_pass_over(watch, dir, error);
+
+	if (code < 0 || round->known.is_quiet)
 		return code;
-	know_the_past(watch, dir, &now);
-	if (round->known.is_quiet)
-		return 0;
 	round->is_due = watch->is_mute = true;
 	do
 		code = go_on(watch, dir, error);

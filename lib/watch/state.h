@@ -118,7 +118,9 @@ void rounds_ask_left(struct cancel_watch *watch);
 void rounds_note_clock(struct cancel_watch *watch);
 /* Do a part of what is asked for. */
 int rounds_go_on(struct cancel_watch *watch, struct cancel_error *error);
-/* Note what stands in a directory now without reporting it. */
+/* Know a directory from now on, as if what is in it had been told. */
+int rounds_pass_over(struct cancel_watch *watch, enum spool_dir dir, struct cancel_error *error);
+/* The same, and look which of the latest may yet be told by an event. */
 int rounds_note_standing(struct cancel_watch *watch, enum spool_dir dir, struct cancel_error *error);
 
 /* notice.c: inotify or polling. All but notice_tell and notice_listen: after spool_enter. */

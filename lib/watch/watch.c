@@ -158,6 +158,25 @@ static int begin_to_notice(struct cancel_watch *watch, struct cancel_error *erro
 }
 
 /* Watch first, then look: what comes in between is noticed by both. */
+static int look_at_standing(struct cancel_watch *watch, struct cancel_error *error)
+{
+	int code = rounds_note_standing(watch, SPOOL_PROCESSED, error);
+
+	rounds_ask(watch, false);
+	return code;
+}
+
+/* Who waits for one request must not pay for a look at a million others. */
+static int pass_over_standing(struct cancel_watch *watch, struct cancel_error *error)
+{
+	int code = rounds_pass_over(watch, SPOOL_PROCESSED, error);
+
+	if (code == 0)
+		code = rounds_pass_over(watch, SPOOL_PENDING, error);
+	watch->rounds[SPOOL_ROOT].is_due = watch->options.take_drops;
+	return code;
+}
+
 static int begin(struct cancel_watch *watch, struct cancel_error *error)
 {
 	int code = open_descriptors(watch);
@@ -166,10 +185,8 @@ static int begin(struct cancel_watch *watch, struct cancel_error *error)
 		return error_system(error, code, "cannot watch spool '%s'", SPOOL_QUOTE(watch->spool));
 	code = begin_to_notice(watch, error);
 	if (code == 0)
-		code = rounds_note_standing(watch, SPOOL_PROCESSED, error);
-	if (code == 0 && watch->options.skip_standing)
-		code = rounds_note_standing(watch, SPOOL_PENDING, error);
-	rounds_ask(watch, false);
+		code = watch->options.skip_standing ? pass_over_standing(watch, error)
+						    : look_at_standing(watch, error);
 	timer_set(watch, 0);
 	return code;
 }

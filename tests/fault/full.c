@@ -255,7 +255,7 @@ Test(full, a_batch_tells_each_failure)
 	cr_assert_eq(cancel_batch_open(&batch, scene.spool, count_failures, &failures, &scene.error), 0);
 	for (int i = 0; i < 100; i++) {
 		struct cancel_request request;
-		char task[16];
+		char task[32];
 
 		(void)snprintf(task, sizeof(task), TASK "-%d", i);
 		cancel_request_init(&request);

@@ -117,7 +117,7 @@ static void unmount_image(const struct place *place)
 static bool enter_namespace(void)
 {
 	return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
-	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	       mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
 /* --- making and removing ------------------------------------------------------------------------------ */

@@ -332,6 +332,6 @@ void need_root(void)
 void need_mounts(void)
 {
 	need_root();
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
 		cr_skip_test("cannot have mounts of its own: %s", strerror(errno));
 }

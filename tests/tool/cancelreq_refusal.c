@@ -138,7 +138,7 @@ Test(cancelreq_refusal, a_closed_pipe_does_not_end_a_batch)
 static void mount_small(const char *options)
 {
 	cr_assert(mkdir(tool_dir.path, 0700) == 0);
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("tmpfs", tool_dir.path, "tmpfs", 0, options) < 0)
 		cr_skip_test("no privilege to mount a filesystem");
 }

@@ -302,12 +302,14 @@ static unsigned int read_options(struct options *options, int argc, char **argv)
 
 	opterr = 0;
 	while ((key = getopt_long(argc, argv, ":q", long_options, NULL)) != -1) {
-		if (key == ':' || key == '?')
+		if (key == ':' || key == '?') {
 			refuse_option(key, argv);
-		if (key == 'q')
-			key = KEY_QUIET;
-		set_option(options, key, optarg);
-		given |= BIT(key);
+		} else {
+			if (key == 'q')
+				key = KEY_QUIET;
+			set_option(options, key, optarg);
+			given |= BIT(key);
+		}
 	}
 	return given;
 }

@@ -188,7 +188,7 @@ int entry_publish(struct cancel_spool *spool, const struct entry *entry, const s
 {
 	struct record_text text;
 	struct draft draft;
-	int code = (ready ? record_write_fitting : record_write)(&text, request, error);
+	int code = ready ? record_write_fitting(&text, request, error) : record_write(&text, request, error);
 
 	if (code < 0)
 		return code;

@@ -13,18 +13,22 @@ int clock_state_read(const struct cancel_spool *spool, struct clock_state *state
 {
 	char text[512];
 	const char *boot_id;
-	json_int_t offset_ms, since_us, swept_at_us;
+	json_int_t offset_ms, since_us, swept_at_us, stepped_us = 0;
 	json_t *json;
 	ssize_t length = store_read_small(spool->fds[SPOOL_ROOT], FILE_SWEPT, text, sizeof text);
 	int code;
 
 	json = length > 0 ? json_loadb(text, (size_t)length, 0, NULL) : NULL;
-	code = json ? json_unpack(json, "{s:s, s:I, s:I, s:I}", "boot_id", &boot_id, "offset_ms", &offset_ms,
-				  "since_us", &since_us, "swept_at_us", &swept_at_us)
+	code = json ? json_unpack(json, "{s:s, s:I, s:I, s:I, s?I}", "boot_id", &boot_id, "offset_ms", &offset_ms,
+				  "since_us", &since_us, "swept_at_us", &swept_at_us, "stepped_us", &stepped_us)
 		    : -1;
 	if (code == 0) {
 		*state = (struct clock_state){
-			.offset_ms = offset_ms, .since_us = since_us, .swept_at_us = swept_at_us};
+			.offset_ms = offset_ms,
+			.since_us = since_us,
+			.stepped_us = stepped_us,
+			.swept_at_us = swept_at_us,
+		};
 		(void)snprintf(state->boot_id, sizeof state->boot_id, "%s", boot_id);
 	}
 	json_decref(json);
@@ -37,8 +41,8 @@ int clock_state_write(const struct cancel_spool *spool, const struct clock_state
 
 	(void)snprintf(text, sizeof text,
 		       "{\"boot_id\": \"%s\", \"offset_ms\": %" PRId64 ", \"since_us\": %" PRId64
-		       ", \"swept_at_us\": %" PRId64 "}\n",
-		       state->boot_id, state->offset_ms, state->since_us, state->swept_at_us);
+		       ", \"stepped_us\": %" PRId64 ", \"swept_at_us\": %" PRId64 "}\n",
+		       state->boot_id, state->offset_ms, state->since_us, state->stepped_us, state->swept_at_us);
 	return draft_replace(spool, SPOOL_ROOT, FILE_SWEPT, text, strlen(text), 0);
 }
 
@@ -61,5 +65,6 @@ int64_t clock_state_advance(const struct cancel_spool *spool, struct clock_state
 	/* Set back, the clock will show times again that files made before the step have. */
 	if (step_ms < 0)
 		state->since_us -= step_ms * US_PER_MS;
+	state->stepped_us = step_ms ? state->since_us : 0;
 	return step_ms;
 }

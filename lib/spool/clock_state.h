@@ -10,6 +10,7 @@ struct clock_state {
 	char boot_id[CANCEL_BOOT_ID_LENGTH + 1];
 	int64_t offset_ms;    /* the wall clock ahead of CLOCK_BOOTTIME, when `since_us` was */
 	int64_t since_us;     /* what the wall clock stamped after this has not seen a step */
+	int64_t stepped_us;   /* the same, or 0 while no step has been seen in this boot */
 	int64_t swept_at_us;  /* the end of the last pass */
 };
 

@@ -23,7 +23,8 @@ static int read_entry(const struct listing *listing, const struct entry *entry, 
 {
 	bool pending = listing->dir == SPOOL_PENDING;
 	struct standing standing;
-	int code = (pending ? entry_look : entry_read_processed)(listing->spool, entry, &standing, refusal);
+	int code = pending ? entry_look(listing->spool, entry, &standing, refusal)
+			   : entry_read_processed(listing->spool, entry, &standing, refusal);
 
 	if (code == -EBADMSG || code == -EACCES)
 		return 1;

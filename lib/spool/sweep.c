@@ -250,7 +250,7 @@ static int sweep_directory(struct sweep *sweep, enum spool_dir dir, entry_filter
 static bool may_be_expired(struct sweep *sweep, const struct stat *stat)
 {
 	if (timespec_us(&stat->st_mtim) <= clock_realtime_us() || !draft_marked(&stat->st_mtim) ||
-	    timespec_us(&stat->st_ctim) < sweep->clock.since_us)
+	    timespec_us(&stat->st_ctim) < sweep->clock.stepped_us)
 		return true;
 	sweep->result->kept++;
 	return false;

@@ -224,6 +224,8 @@ static void set_value(struct options *options, int key, const char *value)
 		options->run = value;
 		break;
 	case KEY_BY:
+		if (!*value)
+			usage_error("--by: expected a name, found ''");
 		options->by = value;
 		break;
 	case KEY_AFTER:
@@ -301,12 +303,11 @@ static unsigned int read_options(struct options *options, int argc, char **argv)
 	int key;
 
 	opterr = 0;
-	while ((key = getopt_long(argc, argv, ":q", long_options, NULL)) != -1) {
+	while ((key = getopt_long(argc, argv, ":qhV", long_options, NULL)) != -1) {
 		if (key == ':' || key == '?') {
 			refuse_option(key, argv);
 		} else {
-			if (key == 'q')
-				key = KEY_QUIET;
+			key = key == 'q' ? KEY_QUIET : key == 'h' ? KEY_HELP : key == 'V' ? KEY_VERSION : key;
 			set_option(options, key, optarg);
 			given |= BIT(key);
 		}
@@ -394,6 +395,17 @@ static void read_words(struct options *options, char **words)
 		refuse_words(options, words);
 }
 
+/* "--wait 5s task" would ask for the task "5s" and wait for ever: the duration goes with an equals sign. */
+static void check_wait(const struct options *options, const char *before_words)
+{
+	int64_t duration_ms;
+
+	if (options->verb == VERB_ASK && options->wait && options->wait_ms == WAIT_FOREVER &&
+	    strcmp(before_words, "--") && cancel_duration_parse(options->task_id, &duration_ms) == 0)
+		usage_error("--wait %s: write --wait=%s, or -- before a TASK_ID that is a duration",
+			    options->task_id, options->task_id);
+}
+
 /* Without --expires the life is counted from when it takes effect. */
 static void check_terms(const struct options *options)
 {
@@ -420,4 +432,5 @@ void options_parse(struct options *options, int argc, char **argv)
 	check_together(options, given);
 	check_terms(options);
 	read_words(options, argv + optind);
+	check_wait(options, argv[optind - 1]);
 }

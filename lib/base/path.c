@@ -165,6 +165,9 @@ static int make_directory(struct walk *walk, const char *component, struct path_
 
 static int missing(const struct walk *walk, struct cancel_error *error)
 {
+	if (walk->rest[0])
+		return error_set(error, -ENOENT, "spool '%s' cannot be there: the directory '%s' does not exist; make "
+				 "it first, or name another spool", QUOTE(walk->path), QUOTE(walk->done));
 	return error_set(error, -ENOENT,
 			 "spool '%s' does not exist ('%s' is missing); make it with 'cancelwatch init', or set "
 			 "TASK_CANCELLATION_DIR to the one that the other side uses",

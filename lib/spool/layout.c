@@ -44,7 +44,7 @@ ssize_t store_read_small(int dir_fd, const char *name, char *text, size_t size)
 int spool_adopt(const struct cancel_spool *spool, int fd, mode_t mode)
 {
 	/* Root works in other people's spools: what it makes there must be theirs, or they cannot read it. */
-	if (geteuid() == 0 && spool->owner != 0 && fchown(fd, spool->owner, spool->group) < 0)
+	if (spool->owner != 0 && geteuid() == 0 && fchown(fd, spool->owner, spool->group) < 0)
 		return -errno;
 	/* Without the directory's set-group-id bit a new file has its maker's group. */
 	if (spool->group_differs && fchown(fd, (uid_t)-1, spool->group) < 0)
@@ -307,6 +307,10 @@ int layout_open(struct cancel_spool *spool, int root_fd, bool create, int fds[SP
 	if (fstat(root_fd, &root) < 0)
 		return failed(spool, -errno, ".", error);
 	code = open_all(spool, root_fd, &root, fds, error);
+	if (code == -EACCES)
+		return error_set(error, code, "cannot use spool '%s': owned by uid %u, mode %04o, and I am uid %u; set "
+				 "TASK_CANCELLATION_DIR to a spool of yours or ask its owner", SPOOL_QUOTE(spool),
+				 root.st_uid, root.st_mode & 07777, geteuid());
 	if (code != -ENOENT)
 		return code;
 	if (!create)

@@ -55,6 +55,8 @@ static const struct {
 	{{"x", "--expires", "-1s"},
 	 "--expires: expected a duration up to ten years (like 500ms, 30s, 10m, 24h, 7d), found '-1s'"},
 	{{"x", "--expires", "0s"}, "--expires: expected at least 1s, or never, found '0s'"},
+	{{"--wait", "5s", "task"}, "--wait 5s: write --wait=5s, or -- before a TASK_ID that is a duration"},
+	{{"x", "--by", ""}, "--by: expected a name, found ''"},
 	{{"x", "--after", "2h", "--expires", "1h"},
 	 "--after 2h: the request would expire first, in 1h; give a longer --expires"},
 };

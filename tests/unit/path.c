@@ -62,6 +62,8 @@ Test(path, a_relative_one_is_refused)
 Test(path, what_is_missing_is_named)
 {
 	EXPECT(-ENOENT, walk(beside("no/spool")));
+	EXPECT_WORDS("/no' does not exist; make it first");
+	EXPECT(-ENOENT, walk(beside("no")));
 	EXPECT_WORDS("/no' is missing");
 	EXPECT_WORDS("cancelwatch init");
 }

@@ -418,12 +418,8 @@ int cancel_spool_intake(struct cancel_spool *spool, cancel_drop_report *report, 
 	struct intake intake = {.spool = spool, .report = report, .arg = arg};
 	const char *file;
 	struct scan scan;
-	int code = spool_enter(spool, error), ended;
+	int code = scan_begin(&scan, spool, SPOOL_ROOT, error), ended;
 
-	if (code < 0)
-		return code;
-	code = scan_open(&scan, spool, SPOOL_ROOT, error);
-	spool_leave(spool);
 	if (code < 0)
 		return code;
 	while (code == 0 && (file = scan_next(&scan, &ended)))

@@ -72,12 +72,8 @@ static int list_directory(const struct listing *listing, struct cancel_error *er
 	struct entry entry;
 	struct scan scan;
 	const char *file;
-	int code = spool_enter(listing->spool, error), ended = 0;
+	int code = scan_begin(&scan, listing->spool, listing->dir, error), ended = 0;
 
-	if (code < 0)
-		return code;
-	code = scan_open(&scan, listing->spool, listing->dir, error);
-	spool_leave(listing->spool);
 	if (code < 0)
 		return code;
 	while (code == 0 && (file = scan_next(&scan, &ended)))

@@ -21,6 +21,17 @@ int scan_open(struct scan *scan, const struct cancel_spool *spool, enum spool_di
 	return 0;
 }
 
+int scan_begin(struct scan *scan, struct cancel_spool *spool, enum spool_dir dir, struct cancel_error *error)
+{
+	int code = spool_enter(spool, error);
+
+	if (code < 0)
+		return code;
+	code = scan_open(scan, spool, dir, error);
+	spool_leave(spool);
+	return code;
+}
+
 const char *scan_next(struct scan *scan, int *code)
 {
 	struct dirent *entry;

@@ -16,6 +16,9 @@ struct scan {
 int scan_open(struct scan *scan, const struct cancel_spool *spool, enum spool_dir dir,
 	      struct cancel_error *error);
 
+/* The same for who has not entered the spool. */
+int scan_begin(struct scan *scan, struct cancel_spool *spool, enum spool_dir dir, struct cancel_error *error);
+
 /* The next name but "." and ".."; NULL at the end or on failure, which `code` tells (0 or a negative errno). */
 const char *scan_next(struct scan *scan, int *code);
 

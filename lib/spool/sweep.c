@@ -230,12 +230,8 @@ static int sweep_directory(struct sweep *sweep, enum spool_dir dir, entry_filter
 			   struct cancel_error *error)
 {
 	struct scan scan;
-	int code = spool_enter(sweep->spool, error);
+	int code = scan_begin(&scan, sweep->spool, dir, error);
 
-	if (code < 0)
-		return code;
-	code = scan_open(&scan, sweep->spool, dir, error);
-	spool_leave(sweep->spool);
 	if (code < 0)
 		return code;
 	code = sweep_names(sweep, &scan, filter, act, error);
@@ -530,12 +526,8 @@ static int sweep_files(struct sweep *sweep, enum spool_dir dir, file_action *act
 {
 	const char *file;
 	struct scan scan;
-	int code = spool_enter(sweep->spool, error), ended = 0;
+	int code = scan_begin(&scan, sweep->spool, dir, error), ended = 0;
 
-	if (code < 0)
-		return code;
-	code = scan_open(&scan, sweep->spool, dir, error);
-	spool_leave(sweep->spool);
 	if (code < 0)
 		return code;
 	while (code == 0 && !limit_reached(sweep) && (file = scan_next(&scan, &ended)))

@@ -40,6 +40,7 @@ FLAGS := $(STD) $(CFLAGS) $(variant_$(VARIANT)) $(WARNINGS) $(WERROR) -MMD -MP
 base_sees   := base
 spool_sees  := base spool
 config_sees := base config
+token_sees  := base token
 watch_sees  := base spool watch
 layer        = $(word 2,$(subst /, ,$<))
 
@@ -83,7 +84,7 @@ PROGRAM_LIBS := -l:libyaml.a -l:libjansson.a -lpthread
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # Tests may see all of lib.
-TEST_INCLUDES := -Ilib/include $(addprefix -Ilib/,base spool config watch) -Itests/support
+TEST_INCLUDES := -Ilib/include $(addprefix -Ilib/,base spool config watch token) -Itests/support
 TEST_DEFINES  := -DBUILD_DIR='"$(CURDIR)/$(B)"' -DSOURCE_DIR='"$(CURDIR)"'
 SUITES        := unit tool fault
 SUPPORT       := $(B)/tests/support.a
@@ -118,15 +119,60 @@ $(STRESS): $(B)/tests/stress/%: $(B)/tests/stress/%.o $(SUPPORT) $(B)/libcancel.
 	$(call SAY,LINK)
 	$(Q)$(CC) $(FLAGS) -o $@ $^ $(LIBS)
 
-$(B)/tests/bench/bench: $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c)) $(B)/libcancel.a
+# The benchmark's peers in other languages. One that is not installed, or does not build, has its rows left out.
+TOKIO_CRATES  := /usr/share/cargo/registry
+ifneq ($(findstring bench,$(MAKECMDGOALS)),)
+GIO_CFLAGS    := $(shell pkg-config --cflags gio-2.0 2>/dev/null)
+GIO_LIBS      := $(shell pkg-config --libs gio-2.0 2>/dev/null)
+HAS_GO        := $(shell command -v go 2>/dev/null)
+HAS_TOKIO     := $(and $(shell command -v cargo 2>/dev/null),$(wildcard $(TOKIO_CRATES)/tokio-util-*))
+endif
+BENCH_SOURCES := $(filter-out $(if $(GIO_LIBS),,%/peer_gcancellable.c),$(wildcard tests/bench/*.c tests/bench/*.cc))
+BENCH_OBJECTS := $(addprefix $(B)/,$(addsuffix .o,$(basename $(BENCH_SOURCES))))
+BENCH_PEERS   := $(if $(HAS_GO),$(B)/tests/bench/peers/go) $(if $(HAS_TOKIO),$(B)/tests/bench/peers/tokio)
+
+$(B)/tests/bench/%.o: tests/bench/%.cc
+	@mkdir -p $(@D)
+	$(call SAY,CXX)
+	$(Q)$(CXX) -std=c++20 -O2 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR) -MMD -MP -c -o $@ $<
+$(B)/tests/bench/peer_gcancellable.o: FLAGS += $(GIO_CFLAGS)
+$(B)/tests/bench/bench: LIBS += -lstdc++ $(GIO_LIBS)
+$(B)/tests/bench/bench: $(BENCH_OBJECTS) $(B)/libcancel.a
 	$(call SAY,LINK)
 	$(Q)$(CC) $(FLAGS) -o $@ $^ $(LIBS)
+$(B)/tests/bench/peers/go: tests/bench/peers/context.go
+	@mkdir -p $(@D)
+	$(call SAY,GO)
+	-$(Q)GO111MODULE=off GOPROXY=off GOTOOLCHAIN=local GOCACHE=$(abspath $(@D))/go.cache go build -o $@ $<
+# Cargo wants a folder of its own, and writes into it. Debian's crates stand in for the registry.
+$(B)/tests/bench/peers/tokio: tests/bench/peers/tokio.rs tests/bench/peers/tokio.toml
+	@mkdir -p $@.cargo/src
+	@cp tests/bench/peers/tokio.rs $@.cargo/src/main.rs && cp tests/bench/peers/tokio.toml $@.cargo/Cargo.toml
+	$(call SAY,CARGO)
+	-$(Q)cargo build --quiet --offline --release --manifest-path $@.cargo/Cargo.toml --target-dir $@.cargo/target \
+	  --config 'source.crates-io.replace-with="debian"' --config 'source.debian.directory="$(TOKIO_CRATES)"' \
+	  && cp $@.cargo/target/release/tokio_peer $@
 
 # The worker of the demonstration is a program as a user would write it.
 $(B)/tests/demo/hash_files: tests/demo/hash_files.c $(B)/libcancel.a
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -Ilib/include $(FLAGS) -o $@ $(filter %.c %.a,$^) $(LIBS)
+
+# So are the examples, which are installed; tests/examples/run compares what they say.
+EXAMPLE_SOURCES := $(wildcard tests/examples/*.c tests/examples/*.cc)
+EXAMPLES        := $(addprefix $(B)/,$(basename $(EXAMPLE_SOURCES)))
+CXX_FLAGS       := -std=c++11 $(CFLAGS) $(variant_$(VARIANT)) -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
+                   $(WERROR) -MMD -MP
+
+$(B)/tests/examples/%: tests/examples/%.c $(B)/libcancel.a
+	@mkdir -p $(@D)
+	$(call SAY,LINK)
+	$(Q)$(CC) -Ilib/include $(FLAGS) -o $@ $(filter %.c %.a,$^) $(LIBS)
+$(B)/tests/examples/%: tests/examples/%.cc $(B)/libcancel.a
+	@mkdir -p $(@D)
+	$(call SAY,LINK)
+	$(Q)$(CXX) -Ilib/include $(CXX_FLAGS) -o $@ $(filter %.cc %.a,$^) $(LIBS)
 
 # --- what a person calls ------------------------------------------------------------------------------
 
@@ -145,7 +191,8 @@ help:
 
 # What a bare Debian 12 lacks. The first list builds and tests; the second is for those who change the code.
 PACKAGES     := gcc g++ libc6-dev make libyaml-dev libjansson-dev libcriterion-dev python3 jq strace
-DEV_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind gcovr mandoc
+DEV_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind gcovr mandoc \
+                libglib2.0-dev
 
 .PHONY: setup setup-dev
 setup:
@@ -158,10 +205,11 @@ demo: all $(B)/tests/demo/hash_files
 	@sh tests/demo/demo.sh $(B)
 
 .PHONY: tests check
-tests: all $(SUITES:%=$(B)/tests/%/suite) $(STRESS) $(B)/tests/demo/hash_files $(B)/tests/drive/drive
+tests: all $(SUITES:%=$(B)/tests/%/suite) $(STRESS) $(B)/tests/demo/hash_files $(B)/tests/drive/drive $(EXAMPLES)
 check: tests headers
 	@sh tests/run $(SUITES:%=$(B)/tests/%/suite) $(STRESS) \
-	  'demo: sh tests/demo/demo.sh $(B)' 'install: sh tests/install.sh $(B)'
+	  'demo: sh tests/demo/demo.sh $(B)' 'examples: sh tests/examples/run $(B)' \
+	  'install: sh tests/install.sh $(B)'
 
 # --- other variants -----------------------------------------------------------------------------------
 
@@ -171,7 +219,7 @@ check: tests headers
 asan:
 	@$(MAKE) --no-print-directory VARIANT=asan CFLAGS=-g tests
 	@LOGS=build/asan/logs sh tests/run --sanitizer $(SUITES:%=build/asan/tests/%/suite) \
-	  $(STRESS:$(B)/%=build/asan/%)
+	  $(STRESS:$(B)/%=build/asan/%) 'examples: sh tests/examples/run build/asan'
 tsan:
 	@$(MAKE) --no-print-directory VARIANT=tsan CFLAGS=-g $(STRESS:$(B)/%=build/tsan/%)
 	@LOGS=build/tsan/logs sh tests/run --sanitizer $(STRESS:$(B)/%=build/tsan/%)
@@ -185,7 +233,7 @@ coverage:
 	gcovr --root . --object-directory build/coverage --filter lib/ --branches --exclude-throw-branches
 	gcovr --root . --object-directory build/coverage --filter lib/
 # Rows by pattern with ONLY=; BENCH_FLAGS=--short for a quick look.
-bench: $(B)/tests/bench/bench $(PROGRAMS:%=$(B)/bin/%)
+bench: $(B)/tests/bench/bench $(BENCH_PEERS) $(PROGRAMS:%=$(B)/bin/%)
 	@$< $(BENCH_FLAGS) --json build/bench.json $(if $(ONLY),'$(ONLY)')
 soak: $(STRESS)
 	@RUN_SECONDS=$${RUN_SECONDS:-60} sh tests/run $(STRESS)
@@ -219,12 +267,12 @@ C_FILES := $(wildcard lib/*/*.[ch] lib/include/cancel/*.h cancelreq/*.[ch] cance
 # gcc 12 loses sight of what a copied structure takes along; LeakSanitizer looks at that instead.
 ANALYZER_BLIND := -Wno-analyzer-malloc-leak
 tidy:
-	clang-tidy --quiet $(wildcard lib/*/*.c) -- $(STD) -Ilib/include $(addprefix -Ilib/,base spool config watch)
+	clang-tidy --quiet $(wildcard lib/*/*.c) -- $(STD) -Ilib/include $(addprefix -Ilib/,base spool config watch token)
 	clang-tidy --quiet $(wildcard cancelreq/*.c cancelwatch/*.c) -- $(STD) -Ilib/include
 	cppcheck --quiet --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	  -Ilib/include $(addprefix -Ilib/,base spool config watch) lib cancelreq cancelwatch
+	  -Ilib/include $(addprefix -Ilib/,base spool config watch token) lib cancelreq cancelwatch
 	for f in $(LIB_SOURCES); do gcc $(STD) $(WARNINGS) -Werror -fanalyzer $(ANALYZER_BLIND) -O2 -Ilib/include \
-	  $(addprefix -Ilib/,base spool config watch) -c -o /dev/null $$f || exit 1; done
+	  $(addprefix -Ilib/,base spool config watch token) -c -o /dev/null $$f || exit 1; done
 format:
 	clang-format -i $(C_FILES)
 format-check:
@@ -253,6 +301,7 @@ install: all
 	for file in cancel.yaml $(patsubst conf/%,%,$(wildcard conf/systemd/* conf/cron/* conf/tmpfiles.d/*)); do \
 	  $(INSTALL) -D -m 644 conf/$$file $(DESTDIR)$(DOCDIR)/examples/$$file || exit 1; \
 	done
+	$(INSTALL) -m 644 $(EXAMPLE_SOURCES) $(DESTDIR)$(DOCDIR)/examples/
 	$(INSTALL) -m 644 conf/completion/cancelreq conf/completion/cancelwatch $(DESTDIR)$(COMPDIR)/
 
 .PHONY: clean

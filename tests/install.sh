@@ -58,6 +58,9 @@ expected_files() {
 	for file in conf/cancel.yaml conf/systemd/* conf/cron/* conf/tmpfiles.d/*; do
 		echo "share/doc/libcancel/examples/${file#conf/}"
 	done
+	for file in tests/examples/*.c tests/examples/*.cc; do
+		echo "share/doc/libcancel/examples/${file##*/}"
+	done
 }
 
 check_files() {

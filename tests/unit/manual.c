@@ -9,19 +9,20 @@
 #include <criterion/criterion.h>
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HEADERS  SOURCE_DIR "/lib/include/cancel/*.h"
-#define PAGES    SOURCE_DIR "/man/*.[1-8]"
-#define API_MARK "\nCANCEL_API "
+#define HEADERS SOURCE_DIR "/lib/include/cancel/*.h"
+#define PAGES   SOURCE_DIR "/man/*.[1-8]"
 
-#define FUNCTIONS_MAX 100
+#define FUNCTIONS_MAX 200
 #define NAME_ROOM     64
 #define PAGES_MAX     32
 #define TEXT_ROOM     (256 * 1024)
@@ -117,9 +118,12 @@ struct headers {
 	size_t count;
 };
 
-static void add_functions(struct headers *headers, const char *text)
+/* What every function of the API begins with: those of the library, and those of the headers alone. */
+static const char *const api_marks[] = {"\nCANCEL_API ", "\nstatic inline "};
+
+static void add_functions(struct headers *headers, const char *text, const char *mark)
 {
-	for (const char *at = text; (at = strstr(at, API_MARK)); at++) {
+	for (const char *at = text; (at = strstr(at, mark)); at++) {
 		const char *end = strchr(at, '('), *begin = end;
 
 		while (begin[-1] == '_' || isalnum((unsigned char)begin[-1]))
@@ -139,7 +143,8 @@ static struct headers *read_headers(void)
 		char *text = read_file(found.gl_pathv[i]);
 
 		drop_comments(text);
-		add_functions(headers, text);
+		for (size_t j = 0; j < sizeof api_marks / sizeof api_marks[0]; j++)
+			add_functions(headers, text, api_marks[j]);
 		drop_spaces(text);
 		cr_assert_lt(strlen(headers->text) + strlen(text), TEXT_ROOM);
 		strcat(headers->text, text);
@@ -285,9 +290,12 @@ Test(manual, every_prototype_is_that_of_a_header)
 		const char *rest = pages.pages[i]->prototypes;
 		char prototype[1024];
 
-		while (next_line(&rest, prototype))
+		while (next_line(&rest, prototype)) {
+			/* A header goes on with an attribute, or a body. */
+			prototype[strlen(prototype) - strlen(";")] = '\0';
 			cr_expect(strstr(headers->text, prototype), "%s: no header declares %s",
 				  pages.pages[i]->path, prototype);
+		}
 	}
 	free_pages(&pages);
 	free(headers);
@@ -493,6 +501,74 @@ Test(manual, loop_of_cancel_watch_tells_what_happens)
 	cr_assert_eq(tell.exit_code, 0, "%s", tell.err);
 	cr_assert_str_eq(tell.err, "");
 	process_free(&tell);
+}
+
+/* --- examples of tokens ----------------------------------------------------------------------------- */
+
+/* The programs that need nothing but their arguments and input. */
+static const struct {
+	const char *page, *program, *run, *input;
+	int exit_code;
+	const char *out;
+} token_examples[] = {
+	{"cancel_cause.3", "told", "./told 'go home'", NULL, 0,
+	 "told to: go home\nnobody needs to know any more\n"},
+	{"cancel_source.3", "stop", "./stop", NULL, 0, "stopped: it was enough\n"},
+	{"cancel_token.3", "pause", "./pause 1", NULL, 0, "waiting\ntime is up\n"},
+	{"cancel_registration.3", "save", "./save whole 100000 && cat whole", "it\n", 0, "saved\nit\n"},
+	{"cancel_link.3", "which", "./which 0 && ./which 1 && ./which 2", NULL, 0,
+	 "parent 0: the user left\nparent 1: memory is short\nparent 2: the program ends\n"},
+	{"cancel_deadline.3", "answer", "mkfifo silent && ./answer 100000 && ./answer 1 <>silent", "42\n", 1,
+	 "the answer is 42\ntoo late\n"},
+	{"cancel_clock.3", "hour", "./hour", NULL, 0, "0 fired, 1 s are left\ndeadline passed\n1 fired\n"},
+	{"cancel_dispatcher.3", "locked", "./locked", NULL, 0,
+	 "cancelled\n2 jobs are forgotten\n0 jobs are left\n"},
+	{"cancel_fd.3", "print", "./print", "it\n", 0, "it\nstopped: cancelled\n"},
+};
+
+Test(manual, examples_of_tokens_say_what_they_should)
+{
+	for (size_t i = 0; i < sizeof token_examples / sizeof token_examples[0]; i++) {
+		compile(token_examples[i].page, token_examples[i].program);
+		expect_shell(token_examples[i].run, token_examples[i].input, token_examples[i].exit_code,
+			     token_examples[i].out, "");
+	}
+}
+
+Test(manual, example_of_cancel_registration_removes_what_is_not_whole)
+{
+	compile("cancel_registration.3", "save");
+	expect_shell("mkfifo silent && ./save partial 10 <>silent; test ! -e partial", NULL, 0,
+		     "deadline passed: the file is removed\n", "");
+}
+
+/* Start an example, whose input never ends, end it by SIGTERM once it has said `ready`, and compare. */
+static void expect_sigterm(const char *line, const char *input, const char *ready, int exit_code,
+			   const char *out)
+{
+	struct process process;
+	char fifo[64];
+
+	(void)snprintf(fifo, sizeof fifo, "%s/fifo", dir.root);
+	cr_assert(mkfifo(fifo, 0600) == 0 || errno == EEXIST);
+	start_shell(&process, line, input);
+	cr_assert(process_wait_out(&process, ready, PROCESS_TIMEOUT_MS), "%s: %s", line, process.err);
+	cr_assert_eq(kill(process.pid, SIGTERM), 0);
+	cr_assert(process_wait(&process, PROCESS_TIMEOUT_MS), "SIGTERM does not end %s", line);
+	cr_assert_eq(process.exit_code, exit_code, "%s: exit code %d: %s", line, process.exit_code,
+		     process.err);
+	cr_assert_str_eq(process.out, out, "%s", line);
+	process_free(&process);
+}
+
+Test(manual, examples_of_tokens_end_by_a_signal)
+{
+	compile("cancel_token.3", "pause");
+	compile("cancel_fd.3", "print");
+	expect_sigterm("exec ./pause 100000", NULL, "waiting\n", 1, "waiting\nstopped\n");
+	/* The shell's word goes through the loop first, so its handler is there. */
+	expect_sigterm("exec <>fifo && echo ready >fifo && exec ./print", NULL, "ready\n", 0,
+		       "ready\nstopped: SIGTERM\n");
 }
 
 /* --- names in another language ---------------------------------------------------------------------- */

@@ -3,14 +3,23 @@
 #define CANCEL_CANCEL_H
 
 #include <cancel/batch.h>
+#include <cancel/cause.h>
+#include <cancel/clock.h>
 #include <cancel/config.h>
+#include <cancel/deadline.h>
+#include <cancel/dispatcher.h>
 #include <cancel/error.h>
+#include <cancel/fd.h>
 #include <cancel/limits.h>
+#include <cancel/link.h>
 #include <cancel/list.h>
+#include <cancel/registration.h>
 #include <cancel/request.h>
+#include <cancel/source.h>
 #include <cancel/spool.h>
 #include <cancel/sweep.h>
 #include <cancel/text.h>
+#include <cancel/token.h>
 #include <cancel/version.h>
 #include <cancel/watch.h>
 

@@ -32,5 +32,8 @@
 #define CANCEL_TRUSTED_USERS_MAX 64    /* uids in spool.trusted_users */
 #define CANCEL_PATH_LINKS_MAX 8        /* symbolic links followed on the way to the spool */
 #define CANCEL_ERROR_TEXT_MAX 1024     /* bytes in an error's sentence, its NUL included */
+#define CANCEL_LINK_DEPTH_MAX 64       /* links from a source up to its furthest root */
+#define CANCEL_WAIT_ANY_MAX 128        /* tokens in one cancel_token_wait_any; the kernel's own limit */
+#define CANCEL_POLL_MAX 128            /* the caller's descriptors in one cancel_token_poll */
 
 #endif

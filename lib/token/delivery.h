@@ -1,0 +1,100 @@
+/*
+ * Delivering a cancellation: mark the tree, wake who waits, call the callbacks.
+ *
+ * While callbacks are called, `delivery` of the source points to a record on the stack of the thread that
+ * calls them. Callbacks are claimed from the list in batches, under the lock, and called without it. Who
+ * removes a claimed one meanwhile has to know whether it has begun. Both sides announce, then look:
+ *
+ *     the caller, before each callback         who removes, under the lock
+ *         cursor = index                           attention = 1
+ *         (compiler barrier)                       fence_all_threads()
+ *         attention set? take the lock             read cursor
+ *
+ * If the cursor is still below the index of the callback to be removed, then the caller will find `attention`
+ * set before it calls that one, will take the lock, and so see the slot emptied: removed. At the index: it
+ * runs, or is about to, and nothing will stop it. Above: it has returned. One locked instruction per
+ * callback, on either the lock or the slot, would say the same, and is what the peers do; it costs more than
+ * all the rest
+ * (`make bench ONLY='token: cancel*'`, with and without fence_disable_for_tests).
+ */
+#ifndef TOKEN_DELIVERY_H
+#define TOKEN_DELIVERY_H
+
+#include <cancel/registration.h>
+#include <cancel/source.h>
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#define BATCH_MAX 8
+
+enum attention {
+	ATTENTION_NONE,
+	ATTENTION_ASKED, /* somebody removed a claimed callback, or waits for one */
+	ATTENTION_ENDED, /* a callback has ended the source: touch it no more */
+};
+
+struct delivery {
+	pthread_t thread;
+	unsigned count;
+	unsigned cursor;    /* atomic */
+	unsigned attention; /* atomic */
+	struct slot {
+		struct cancel_registration *registration; /* NULL: removed */
+		cancel_callback *callback;
+		void *arg;
+	} slots[BATCH_MAX];
+};
+
+/* --- with the source's lock held ---------------------------------------------------------------------- */
+
+/* Put a registration at the head of the list. */
+void delivery_list(struct cancel_source *source, struct cancel_registration *registration);
+
+/* Take it out again. */
+void delivery_unlist(struct cancel_registration *registration);
+
+/* The record of the thread that is delivering, or NULL. */
+struct delivery *delivery_of(const struct cancel_source *source);
+
+bool delivery_is_mine(const struct delivery *delivery);
+
+/* Where `registration` is among those claimed, or -1. */
+int delivery_find(const struct delivery *delivery, const struct cancel_registration *registration);
+
+/* Mark what is linked below a source that is marked, and wake who waits for any of them. */
+void delivery_mark_below(struct cancel_source *source);
+
+/* Call all callbacks, and let go of the lock. Afterwards the source may be gone. The source is marked, and
+ * the caller is the one who marked it, or has taken it from a queue, or got it through a link that marked it.
+ */
+void delivery_run(struct cancel_source *source);
+
+/* Forget what is registered, but tell the children that are marked and were not told; let go of the lock. If
+ * one of the source's callbacks runs on this thread, whoever called it does not touch the source any more. */
+void delivery_end(struct cancel_source *source);
+
+/* --- without it --------------------------------------------------------------------------------------- */
+
+/* Bump `wakes`, if somebody sleeps on it. In a signal handler too. */
+void delivery_wake(struct cancel_source *source);
+
+/* Cancel, and deliver here. `root`: where it came from by a link; NULL: from here. */
+bool delivery_cancel(struct cancel_source *source, const struct cancel_cause *cause,
+		     const struct cancel_source *root);
+
+/* Mark the tree, leaving its delivery pending: the caller queues the source. */
+bool delivery_mark_pending(struct cancel_source *source, const struct cancel_cause *cause);
+
+/* --- callbacks that marking knows --------------------------------------------------------------------- */
+
+/* A link, by what it has to do when its turn comes: nothing, or to deliver its child, which it has marked.
+ * The registration's `arg` is the child. */
+cancel_callback link_idle, link_tell;
+
+/* A descriptor, which marking makes readable; when its turn comes that is done. The registration is the first
+ * member of a struct cancel_fd. */
+cancel_callback fd_done;
+void fd_ring(const struct cancel_registration *registration);
+
+#endif

@@ -1,0 +1,28 @@
+/* The dispatcher's thread, and what waits for it. */
+#ifndef TOKEN_DISPATCHER_H
+#define TOKEN_DISPATCHER_H
+
+#include <cancel/dispatcher.h>
+#include <cancel/source.h>
+
+#include <pthread.h>
+#include <stdbool.h>
+
+/* Queue a source that is marked and pending, and wake the dispatcher. Safe in a signal handler, but for
+ * errno. */
+void dispatcher_push(struct cancel_source *source);
+
+/* Wake it: something is due earlier than it thinks. */
+void dispatcher_ring(void);
+
+/* Its thread; NULL if none runs. */
+const pthread_t *dispatcher_thread(void);
+
+/* Whether what is pending would wait for ever, unless this thread delivers it: it is the dispatcher itself,
+ * or there is none. */
+bool dispatcher_needs_me(void);
+
+/* Deliver, on this thread, what is queued. False: nothing was. */
+bool dispatcher_deliver(void);
+
+#endif

@@ -1,0 +1,116 @@
+#include <cancel/fd.h>
+
+#include "delivery.h"
+#include "registration.h"
+#include "waiting.h"
+
+#include <cancel/token.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* --- a descriptor ------------------------------------------------------------------------------------- */
+
+void fd_done(void *arg, struct cancel_token token)
+{
+	(void)arg;
+	(void)token;
+}
+
+/* Under the source's lock, so that waiters wake before any callback is called. It cannot block: nobody writes
+ * so often. */
+void fd_ring(const struct cancel_registration *registration)
+{
+	eventfd_t once = 1;
+
+	(void)eventfd_write(((const struct cancel_fd *)registration)->fd, once);
+}
+
+int cancel_fd_open(struct cancel_fd *fd, struct cancel_token token)
+{
+	struct cancel_registration *registration = &fd->registration;
+
+	*registration = (struct cancel_registration){.callback = fd_done, .arg = fd};
+	fd->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd->fd < 0)
+		return -errno;
+	if (registration_list(registration, (struct cancel_source *)token.source, true))
+		fd_ring(registration);
+	return 0;
+}
+
+void cancel_fd_close(struct cancel_fd *fd)
+{
+	if (fd->fd < 0)
+		return;
+	(void)registration_remove(&fd->registration, true);
+	(void)close(fd->fd);
+	fd->fd = -1;
+}
+
+/* --- poll --------------------------------------------------------------------------------------------- */
+
+static int poll_until(struct pollfd *fds, size_t count, const struct timespec *until)
+{
+	struct timespec left;
+	int64_t left_ns;
+
+	if (!until)
+		return ppoll(fds, count, NULL, NULL);
+	left_ns = until->tv_sec * CANCEL_SECOND + until->tv_nsec - waiting_now_ns();
+	if (left_ns < 0)
+		left_ns = 0;
+	left = (struct timespec){left_ns / CANCEL_SECOND, left_ns % CANCEL_SECOND};
+	return ppoll(fds, count, &left, NULL);
+}
+
+static void clear(struct pollfd *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		fds[i].revents = 0;
+}
+
+/* The caller's descriptors, with the token's at the end. */
+static int poll_with(int token_fd, struct pollfd *fds, size_t count, const struct timespec *until)
+{
+	struct pollfd all[CANCEL_POLL_MAX + 1];
+	int ready;
+
+	memcpy(all, fds, count * sizeof *fds);
+	all[count] = (struct pollfd){.fd = token_fd, .events = POLLIN};
+	ready = poll_until(all, count + 1, until);
+	if (ready < 0)
+		return -errno;
+	for (size_t i = 0; i < count; i++)
+		fds[i].revents = all[i].revents;
+	return ready;
+}
+
+int cancel_token_poll(struct cancel_token token, struct pollfd *fds, size_t count, int64_t timeout_ns)
+{
+	struct timespec end;
+	const struct timespec *until = waiting_until(&end, timeout_ns);
+	struct cancel_fd stop = {.fd = -1};
+	int result;
+
+	if (count > CANCEL_POLL_MAX)
+		return -EINVAL;
+	if (!token.source) {
+		result = poll_until(fds, count, until);
+		result = result < 0 ? -errno : result;
+	} else {
+		result = cancel_fd_open(&stop, token);
+		if (result < 0)
+			goto out;
+		result = poll_with(stop.fd, fds, count, until);
+		cancel_fd_close(&stop);
+		if (cancel_token_requested(token))
+			result = -ECANCELED;
+	}
+out:
+	if (result < 0)
+		clear(fds, count);
+	return result;
+}

@@ -27,16 +27,14 @@ static const struct cancel_clock *plugged(void)
 	return __atomic_load_n(&timer.plugged, __ATOMIC_ACQUIRE);
 }
 
-bool timer_is_plugged(void)
+static int64_t time_of(const struct cancel_clock *clock)
 {
-	return plugged() != NULL;
+	return clock ? clock->now_ns(clock->arg) : waiting_now_ns();
 }
 
 int64_t cancel_clock_now_ns(void)
 {
-	const struct cancel_clock *clock = plugged();
-
-	return clock ? clock->now_ns(clock->arg) : waiting_now_ns();
+	return time_of(plugged());
 }
 
 int cancel_clock_plug(const struct cancel_clock *clock)
@@ -44,7 +42,7 @@ int cancel_clock_plug(const struct cancel_clock *clock)
 	int result = 0;
 
 	latch_lock(&timer.locked);
-	if (timer.heap.first) {
+	if (timer.heap.first || !queue_is_empty(&timer_queue)) {
 		result = -EBUSY;
 	} else {
 		__atomic_store_n(&timer.plugged, clock, __ATOMIC_RELEASE);
@@ -57,15 +55,16 @@ int cancel_clock_plug(const struct cancel_clock *clock)
 
 int cancel_clock_advanced(void)
 {
+	const struct cancel_clock *clock = plugged();
 	int fired = 0;
 
-	if (!timer_is_plugged())
+	if (!clock)
 		return 0;
-	(void)timer_fire(&timer_queue, &fired);
+	(void)timer_fire(clock, &timer_queue, &fired);
 	while (queue_deliver(&timer_queue)) {
 	}
 	if (!dispatcher_thread())
-		dispatcher_deliver();
+		(void)dispatcher_deliver();
 	return fired;
 }
 
@@ -73,29 +72,49 @@ int cancel_clock_advanced(void)
 
 static int need_somebody_to_fire(void)
 {
-	return timer_is_plugged() ? 0 : cancel_dispatcher_start();
+	return plugged() ? 0 : cancel_dispatcher_start();
+}
+
+/* With the lock held. The cause is not held any more: the caller drops it, without the lock. */
+static bool disarm(struct cancel_deadline *deadline, const struct cancel_cause **cause)
+{
+	if (!heap_holds(deadline))
+		return false;
+	heap_remove(&timer.heap, deadline);
+	*cause = deadline->cause;
+	return true;
+}
+
+static void drop(const struct cancel_cause *cause)
+{
+	if (cause)
+		cancel_cause_drop(cause);
 }
 
 static void arm(struct cancel_deadline *deadline, struct cancel_source *source, int64_t at_ns,
 		const struct cancel_cause *cause)
 {
+	const struct cancel_cause *before = NULL;
 	bool earlier;
 
+	cancel_cause_hold(cause);
 	latch_lock(&timer.locked);
-	if (heap_holds(deadline))
-		heap_remove(&timer.heap, deadline);
+	(void)disarm(deadline, &before);
 	deadline->source = source;
-	deadline->cause = cause ? cause : cancel_cause_deadline();
+	deadline->cause = cause;
 	deadline->at_ns = at_ns;
 	heap_insert(&timer.heap, deadline);
 	earlier = at_ns < timer.asleep_until_ns;
 	if (earlier)
 		timer.asleep_until_ns = at_ns;
 	latch_unlock(&timer.locked);
+	drop(before);
 	if (earlier)
 		dispatcher_ring();
 }
 
+/* The dispatcher is looked for before, so that nothing changes where none can be had, and after: it may have
+ * been stopped in between, not having seen this one. */
 int cancel_deadline_set_at(struct cancel_deadline *deadline, struct cancel_source *source, int64_t at_ns,
 			   const struct cancel_cause *cause)
 {
@@ -109,8 +128,11 @@ int cancel_deadline_set_at(struct cancel_deadline *deadline, struct cancel_sourc
 	result = need_somebody_to_fire();
 	if (result < 0)
 		return result;
-	arm(deadline, source, at_ns, cause);
-	return 0;
+	arm(deadline, source, at_ns, cause ? cause : cancel_cause_deadline());
+	result = need_somebody_to_fire();
+	if (result < 0)
+		(void)cancel_deadline_stop(deadline);
+	return result;
 }
 
 /* The source is marked now, not when the dispatcher comes to it. */
@@ -126,10 +148,10 @@ static int fire_now(struct cancel_deadline *deadline, struct cancel_source *sour
 	deadline->at_ns = cancel_clock_now_ns();
 	if (!delivery_mark_pending(source, cause ? cause : cancel_cause_deadline()))
 		return 0;
-	if (timer_is_plugged())
+	if (plugged())
 		queue_push(&timer_queue, source);
 	else
-		dispatcher_push(source);
+		dispatcher_take(source);
 	return 0;
 }
 
@@ -147,15 +169,15 @@ int cancel_deadline_set(struct cancel_deadline *deadline, struct cancel_source *
 
 int cancel_deadline_stop(struct cancel_deadline *deadline)
 {
+	const struct cancel_cause *cause = NULL;
 	bool stopped;
 
 	latch_lock(&timer.locked);
-	stopped = heap_holds(deadline);
-	if (stopped) {
-		heap_remove(&timer.heap, deadline);
+	stopped = disarm(deadline, &cause);
+	if (stopped)
 		deadline->at_ns = CANCEL_FOREVER;
-	}
 	latch_unlock(&timer.locked);
+	drop(cause);
 	return stopped;
 }
 
@@ -176,25 +198,53 @@ int64_t cancel_deadline_remaining_ns(const struct cancel_deadline *deadline)
 
 /* --- firing ------------------------------------------------------------------------------------------- */
 
-/* Marked under the lock, so that a stop that comes too late finds the source cancelled, and nothing of the
- * deadline or its source is used after the stop; what is pending in the queue cancel_source_fini waits for.
- */
-int64_t timer_fire(struct queue *queue, int *fired)
+/* With the lock held. Marked under it, so that a stop that comes too late finds the source cancelled. Once it
+ * is marked the deadline may be gone, or armed anew; the source waits in the queue, and cancel_source_fini
+ * for that. */
+static const struct cancel_cause *fire_first(struct queue *queue)
 {
-	struct cancel_deadline *first;
-	int64_t now_ns = cancel_clock_now_ns(), next_ns;
+	struct cancel_source *source = timer.heap.first->source;
+	const struct cancel_cause *cause = NULL;
 
-	latch_lock(&timer.locked);
-	while ((first = timer.heap.first) && first->at_ns <= now_ns) {
-		heap_remove(&timer.heap, first);
-		if (delivery_mark_pending(first->source, first->cause))
-			queue_push(queue, first->source);
-		if (fired)
-			++*fired;
-	}
-	next_ns = first ? first->at_ns : CANCEL_FOREVER;
+	(void)disarm(timer.heap.first, &cause);
+	if (delivery_mark_pending(source, cause))
+		queue_push(queue, source);
+	return cause;
+}
+
+/* Returns when the next one is due. */
+static int64_t look(const struct cancel_clock *clock, int64_t now_ns, bool *due)
+{
+	const struct cancel_deadline *first = timer.heap.first;
+	int64_t next_ns = CANCEL_FOREVER;
+
+	*due = false;
+	if (plugged() != clock)
+		return next_ns;
+	if (first)
+		next_ns = first->at_ns;
+	*due = first && next_ns <= now_ns;
 	timer.asleep_until_ns = next_ns;
-	latch_unlock(&timer.locked);
+	return next_ns;
+}
+
+int64_t timer_fire(const struct cancel_clock *clock, struct queue *queue, int *fired)
+{
+	int64_t now_ns = time_of(clock), next_ns;
+	bool due;
+
+	do {
+		const struct cancel_cause *cause = NULL;
+
+		latch_lock(&timer.locked);
+		next_ns = look(clock, now_ns, &due);
+		if (due)
+			cause = fire_first(queue);
+		latch_unlock(&timer.locked);
+		drop(cause);
+		if (due && fired)
+			++*fired;
+	} while (due);
 	return next_ns;
 }
 
@@ -221,7 +271,7 @@ static void disarm_all(void)
 
 	while ((first = timer.heap.first)) {
 		heap_remove(&timer.heap, first);
-		first->at_ns = CANCEL_FOREVER;
+		first->at_ns = CANCEL_FOREVER; /* what its cause was held for is the parent's affair */
 	}
 	timer.asleep_until_ns = CANCEL_FOREVER;
 	timer_queue = (struct queue){0};

@@ -15,7 +15,7 @@
  * runs, or is about to, and nothing will stop it. Above: it has returned. One locked instruction per
  * callback, on either the lock or the slot, would say the same, and is what the peers do; it costs more than
  * all the rest
- * (`make bench ONLY='token: cancel*'`, with and without fence_disable_for_tests).
+ * (`make bench ONLY='token: cancel*'`, with and without fence_give_up).
  */
 #ifndef TOKEN_DELIVERY_H
 #define TOKEN_DELIVERY_H
@@ -48,12 +48,6 @@ struct delivery {
 
 /* --- with the source's lock held ---------------------------------------------------------------------- */
 
-/* Put a registration at the head of the list. */
-void delivery_list(struct cancel_source *source, struct cancel_registration *registration);
-
-/* Take it out again. */
-void delivery_unlist(struct cancel_registration *registration);
-
 /* The record of the thread that is delivering, or NULL. */
 struct delivery *delivery_of(const struct cancel_source *source);
 
@@ -65,9 +59,8 @@ int delivery_find(const struct delivery *delivery, const struct cancel_registrat
 /* Mark what is linked below a source that is marked, and wake who waits for any of them. */
 void delivery_mark_below(struct cancel_source *source);
 
-/* Call all callbacks, and let go of the lock. Afterwards the source may be gone. The source is marked, and
- * the caller is the one who marked it, or has taken it from a queue, or got it through a link that marked it.
- */
+/* Call all callbacks, deliver the children that were marked through their links, and let go of the lock.
+ * Afterwards the source may be gone. */
 void delivery_run(struct cancel_source *source);
 
 /* Forget what is registered, but tell the children that are marked and were not told; let go of the lock. If
@@ -79,21 +72,25 @@ void delivery_end(struct cancel_source *source);
 /* Bump `wakes`, if somebody sleeps on it. In a signal handler too. */
 void delivery_wake(struct cancel_source *source);
 
-/* Cancel, and deliver here. `root`: where it came from by a link; NULL: from here. */
-bool delivery_cancel(struct cancel_source *source, const struct cancel_cause *cause,
-		     const struct cancel_source *root);
+/* Cancel, and deliver here. */
+bool delivery_cancel(struct cancel_source *source, const struct cancel_cause *cause);
+
+/* Cancel the child of a link that is not listed, because its parent is cancelled. Afterwards the child and
+ * the link may be gone. */
+void delivery_cancel_through(struct cancel_registration *link, const struct cancel_cause *cause,
+			     const struct cancel_source *root);
 
 /* Mark the tree, leaving its delivery pending: the caller queues the source. */
 bool delivery_mark_pending(struct cancel_source *source, const struct cancel_cause *cause);
 
 /* --- callbacks that marking knows --------------------------------------------------------------------- */
 
-/* A link, by what it has to do when its turn comes: nothing, or to deliver its child, which it has marked.
- * The registration's `arg` is the child. */
+/* They are never called: a link's says whether its child, the registration's `arg`, was marked through it,
+ * and so is to be delivered when its turn comes. */
 cancel_callback link_idle, link_tell;
 
-/* A descriptor, which marking makes readable; when its turn comes that is done. The registration is the first
- * member of a struct cancel_fd. */
+/* A descriptor, which marking makes readable; when its turn comes there is nothing left to do. The
+ * registration is the first member of a struct cancel_fd. */
 cancel_callback fd_done;
 void fd_ring(const struct cancel_registration *registration);
 

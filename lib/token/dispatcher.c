@@ -11,34 +11,75 @@
 #include <signal.h>
 #include <stddef.h>
 
-/* Starting and stopping are one at a time. */
-static pthread_mutex_t life_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER; /* of `thread`; held to start one */
+static pthread_mutex_t stop_lock = PTHREAD_MUTEX_INITIALIZER;  /* held by who stops it */
 
 static struct queue queue;
 static pthread_t thread;
-static bool running;  /* atomic */
-static bool stopping; /* atomic */
-static uint32_t bell; /* goes up when there is something to do; atomic */
+static bool running;     /* atomic */
+static bool stopping;    /* atomic */
+static uint32_t verdict; /* on stopping: 0 until there is one; atomic */
+static uint32_t bell;    /* goes up when there is something to do; atomic */
+static _Thread_local bool is_this_thread;
+
+enum verdict { VERDICT_ENDS = 1, VERDICT_STAYS };
 
 /* --- the thread --------------------------------------------------------------------------------------- */
 
-static int64_t fire(void)
+static bool is_running(void)
 {
-	return timer_is_plugged() ? CANCEL_FOREVER : timer_fire(&queue, NULL);
+	return __atomic_load_n(&running, __ATOMIC_SEQ_CST);
+}
+
+static void say(enum verdict is)
+{
+	__atomic_store_n(&verdict, is, __ATOMIC_RELEASE);
+	futex_wake_all(&verdict);
+}
+
+/* False: somebody has started another dispatcher meanwhile. */
+static bool go_on(void)
+{
+	bool replaced;
+
+	(void)pthread_mutex_lock(&start_lock);
+	replaced = is_running();
+	__atomic_store_n(&running, true, __ATOMIC_SEQ_CST);
+	(void)pthread_mutex_unlock(&start_lock);
+	return !replaced;
+}
+
+/* `running` goes down before looking whether anything is left to do. Whoever queues or arms something looks
+ * at it afterwards, and starts another dispatcher: one of both sees the other. */
+static bool may_end(void)
+{
+	if (!__atomic_exchange_n(&stopping, false, __ATOMIC_SEQ_CST))
+		return false;
+	__atomic_store_n(&running, false, __ATOMIC_SEQ_CST);
+	if ((queue_is_empty(&queue) && timer_is_idle()) || !go_on()) {
+		say(VERDICT_ENDS);
+		return true;
+	}
+	if (timer_is_idle())
+		__atomic_store_n(&stopping, true, __ATOMIC_SEQ_CST); /* when that is done too */
+	else
+		say(VERDICT_STAYS);
+	return false;
 }
 
 /* The bell is read before looking, so what comes while it looks ends the sleep at once. One source, then the
  * deadlines again: these must not wait for more callbacks than needs be. */
 static void *run(void *unused)
 {
+	is_this_thread = true;
 	for (;;) {
 		uint32_t rung = __atomic_load_n(&bell, __ATOMIC_SEQ_CST);
-		int64_t next_ns = fire();
+		int64_t next_ns = timer_fire(NULL, &queue, NULL);
 		struct timespec until;
 
 		if (queue_deliver(&queue))
 			continue;
-		if (__atomic_load_n(&stopping, __ATOMIC_ACQUIRE))
+		if (may_end())
 			return unused;
 		futex_sleep(&bell, rung, waiting_until_at(&until, next_ns));
 	}
@@ -73,6 +114,14 @@ void dispatcher_push(struct cancel_source *source)
 	dispatcher_ring();
 }
 
+void dispatcher_take(struct cancel_source *source)
+{
+	dispatcher_push(source);
+	if (cancel_dispatcher_start() < 0)
+		(void)dispatcher_deliver(); /* stopped in between, and no other thread to be had: rather here
+					       than never */
+}
+
 bool dispatcher_deliver(void)
 {
 	bool any = false;
@@ -84,51 +133,67 @@ bool dispatcher_deliver(void)
 
 /* --- its life ----------------------------------------------------------------------------------------- */
 
-static bool is_running(void)
-{
-	return __atomic_load_n(&running, __ATOMIC_ACQUIRE);
-}
-
 int cancel_dispatcher_start(void)
 {
 	int result = 0;
 
 	if (is_running())
 		return 0;
-	(void)pthread_mutex_lock(&life_lock);
+	(void)pthread_mutex_lock(&start_lock);
 	if (!is_running()) {
-		__atomic_store_n(&stopping, false, __ATOMIC_RELAXED);
 		result = create();
-		__atomic_store_n(&running, result == 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&running, result == 0, __ATOMIC_SEQ_CST);
 	}
-	(void)pthread_mutex_unlock(&life_lock);
+	(void)pthread_mutex_unlock(&start_lock);
 	return result;
 }
 
-static void stop(void)
+static pthread_t current(void)
 {
-	__atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
+	pthread_t now;
+
+	(void)pthread_mutex_lock(&start_lock);
+	now = thread;
+	(void)pthread_mutex_unlock(&start_lock);
+	return now;
+}
+
+static int stop(void)
+{
+	pthread_t ending = current();
+
+	if (!timer_is_idle())
+		return -EBUSY;
+	__atomic_store_n(&verdict, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&stopping, true, __ATOMIC_SEQ_CST);
 	dispatcher_ring();
-	(void)pthread_join(thread, NULL);
-	__atomic_store_n(&running, false, __ATOMIC_RELEASE);
-	/* What a signal handler pushed after its last look. */
-	(void)dispatcher_deliver();
+	while (!__atomic_load_n(&verdict, __ATOMIC_ACQUIRE)) {
+		int result = waiting_sleep(&verdict, 0, &ending, NULL);
+
+		if (result < 0) {
+			__atomic_store_n(&stopping, false, __ATOMIC_SEQ_CST);
+			return result;
+		}
+	}
+	if (verdict == VERDICT_STAYS)
+		return -EBUSY;
+	(void)pthread_join(ending, NULL);
+	return 0;
 }
 
 int cancel_dispatcher_stop(void)
 {
-	int result = 0;
+	int result;
 
-	if (is_running() && pthread_equal(thread, pthread_self()))
+	if (is_this_thread)
 		return -EDEADLK;
-	(void)pthread_mutex_lock(&life_lock);
-	if (is_running()) {
-		if (timer_is_plugged() || timer_is_idle())
-			stop();
-		else
-			result = -EBUSY;
-	}
-	(void)pthread_mutex_unlock(&life_lock);
+	if (pthread_mutex_trylock(&stop_lock))
+		return -EBUSY;
+	result = is_running() ? stop() : 0;
+	(void)pthread_mutex_unlock(&stop_lock);
+	/* What a signal handler pushed after its last look. */
+	if (result == 0 && !is_running())
+		(void)dispatcher_deliver();
 	return result;
 }
 
@@ -139,15 +204,11 @@ const pthread_t *dispatcher_thread(void)
 
 bool dispatcher_needs_me(void)
 {
-	const pthread_t *dispatcher = dispatcher_thread();
-
-	return !dispatcher || pthread_equal(*dispatcher, pthread_self());
+	return is_this_thread || !is_running();
 }
 
 /* --- fork --------------------------------------------------------------------------------------------- */
 
-/* `life_lock` is not taken: a callback that forks would wait for who stops the dispatcher, who waits for it.
- */
 static void before_fork(void)
 {
 	timer_before_fork();
@@ -163,9 +224,12 @@ static void after_fork_in_child(void)
 {
 	queue = (struct queue){0};
 	running = false;
+	stopping = false;
+	is_this_thread = false;
 	timer_after_fork(true);
 	waiting_forget();
-	(void)pthread_mutex_init(&life_lock, NULL);
+	(void)pthread_mutex_init(&start_lock, NULL);
+	(void)pthread_mutex_init(&stop_lock, NULL);
 }
 
 __attribute__((constructor)) static void watch_forks(void)

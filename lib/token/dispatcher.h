@@ -12,6 +12,10 @@
  * errno. */
 void dispatcher_push(struct cancel_source *source);
 
+/* The same for a source whose caller was promised a dispatcher: one is started if it was stopped meanwhile.
+ * Not in a signal handler. */
+void dispatcher_take(struct cancel_source *source);
+
 /* Wake it: something is due earlier than it thinks. */
 void dispatcher_ring(void);
 

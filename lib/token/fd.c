@@ -7,8 +7,10 @@
 #include <cancel/token.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* --- a descriptor ------------------------------------------------------------------------------------- */
@@ -23,20 +25,20 @@ void fd_done(void *arg, struct cancel_token token)
  * so often. */
 void fd_ring(const struct cancel_registration *registration)
 {
-	eventfd_t once = 1;
+	uint64_t once = 1;
 
-	(void)eventfd_write(((const struct cancel_fd *)registration)->fd, once);
+	/* Not write(2) of libc, where pthread_cancel could end the thread. */
+	(void)syscall(SYS_write, ((const struct cancel_fd *)registration)->fd, &once, sizeof once);
 }
 
 int cancel_fd_open(struct cancel_fd *fd, struct cancel_token token)
 {
 	struct cancel_registration *registration = &fd->registration;
 
-	*registration = (struct cancel_registration){.callback = fd_done, .arg = fd};
 	fd->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd->fd < 0)
 		return -errno;
-	if (registration_list(registration, (struct cancel_source *)token.source, true))
+	if (registration_list(registration, token, fd_done, fd, true))
 		fd_ring(registration);
 	return 0;
 }
@@ -88,28 +90,37 @@ static int poll_with(int token_fd, struct pollfd *fds, size_t count, const struc
 	return ready;
 }
 
+static int poll_open(struct cancel_token token, struct pollfd *fds, size_t count,
+		     const struct timespec *until)
+{
+	struct cancel_fd stop;
+	int result;
+
+	if (!token.source) {
+		result = poll_until(fds, count, until);
+		return result < 0 ? -errno : result;
+	}
+	if (cancel_token_requested(token))
+		return -ECANCELED;
+	result = cancel_fd_open(&stop, token);
+	if (result < 0)
+		return result;
+	result = poll_with(stop.fd, fds, count, until);
+	cancel_fd_close(&stop);
+	return cancel_token_requested(token) ? -ECANCELED : result;
+}
+
 int cancel_token_poll(struct cancel_token token, struct pollfd *fds, size_t count, int64_t timeout_ns)
 {
 	struct timespec end;
-	const struct timespec *until = waiting_until(&end, timeout_ns);
-	struct cancel_fd stop = {.fd = -1};
-	int result;
+	int result = -EINVAL, cancelability;
 
-	if (count > CANCEL_POLL_MAX)
-		return -EINVAL;
-	if (!token.source) {
-		result = poll_until(fds, count, until);
-		result = result < 0 ? -errno : result;
-	} else {
-		result = cancel_fd_open(&stop, token);
-		if (result < 0)
-			goto out;
-		result = poll_with(stop.fd, fds, count, until);
-		cancel_fd_close(&stop);
-		if (cancel_token_requested(token))
-			result = -ECANCELED;
+	if (count <= CANCEL_POLL_MAX) {
+		/* ppoll is a cancellation point, and would leave a registration on a stack that is gone. */
+		(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelability);
+		result = poll_open(token, fds, count, waiting_until(&end, timeout_ns));
+		(void)pthread_setcancelstate(cancelability, NULL);
 	}
-out:
 	if (result < 0)
 		clear(fds, count);
 	return result;

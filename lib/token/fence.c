@@ -31,11 +31,11 @@ bool fence_all_threads(void)
 {
 	if (fence_is_offered() && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		return true;
-	fence_disable_for_tests();
+	fence_give_up();
 	return false;
 }
 
-void fence_disable_for_tests(void)
+void fence_give_up(void)
 {
 	__atomic_store_n(&offered, false, __ATOMIC_RELAXED);
 }

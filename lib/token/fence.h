@@ -15,7 +15,7 @@ bool fence_is_offered(void);
  * refuses it by now (a sandbox), and nothing is ordered. */
 bool fence_all_threads(void);
 
-/* As if the system did not offer it. */
-void fence_disable_for_tests(void);
+/* As if the system did not offer it, from here on. */
+void fence_give_up(void);
 
 #endif

@@ -9,6 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* SYS_futex takes the kernel's struct timespec; a 32-bit system whose libc has another needs another call. */
+_Static_assert(sizeof(time_t) == sizeof(long) && sizeof(long) == 8, "made for 64-bit systems");
+
 /* Returns on a wake, on a signal, when the time is `until` (of CLOCK_MONOTONIC; NULL: no limit), or at once
  * when the word is not `value`. The caller looks at what it waits for again, so which of them does not
  * matter. */

@@ -1,6 +1,8 @@
 #include "latch.h"
 
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SPIN_ROUNDS 8 /* each twice as long as the one before: some 250 pauses, a few microseconds */
 #define SLEEP_NS    50000
@@ -31,5 +33,6 @@ void latch_wait(uint8_t *latch)
 			return;
 	}
 	while (!try_lock(latch))
-		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+		(void)syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &nap,
+			      NULL); /* no cancellation point */
 }

@@ -2,6 +2,7 @@
 
 #include "delivery.h"
 #include "latch.h"
+#include "rank.h"
 #include "registration.h"
 #include "word.h"
 
@@ -10,7 +11,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-/* --- callbacks ---------------------------------------------------------------------------------------- */
+/* --- what a link's callback says ---------------------------------------------------------------------- */
 
 void link_idle(void *arg, struct cancel_token token)
 {
@@ -20,24 +21,18 @@ void link_idle(void *arg, struct cancel_token token)
 
 void link_tell(void *arg, struct cancel_token token)
 {
-	struct cancel_source *child = arg;
-
+	(void)arg;
 	(void)token;
-	latch_lock(&child->locked);
-	delivery_run(child);
 }
 
 /* --- how deep ----------------------------------------------------------------------------------------- */
 
 /*
- * `rank` is the depth below the furthest root, and whether there are children. A source with children cannot
- * change its depth any more, so a child is always deeper than its parents: there are no circles, the locks of
- * a parent and its child are always taken in that order, and marking recurses CANCEL_LINK_DEPTH_MAX times at
- * most.
+ * A rank (rank.h) is the depth below the furthest root, and whether there are children. A source with
+ * children cannot change its depth any more, so a child is always deeper than its parents: there are no
+ * circles, the locks of a parent and its child are always taken in that order, and marking recurses
+ * CANCEL_LINK_DEPTH_MAX times at most.
  */
-#define RANK_PARENT 128U
-#define RANK_DEPTH  127U
-
 _Static_assert(CANCEL_LINK_DEPTH_MAX < RANK_DEPTH, "a depth has room beside the flag");
 
 static unsigned fix_depth(struct cancel_source *parent)
@@ -49,58 +44,76 @@ static unsigned fix_depth(struct cancel_source *parent)
 	return rank & RANK_DEPTH;
 }
 
+static bool can_sink_to(unsigned rank, unsigned depth)
+{
+	return (rank & RANK_DEPTH) >= depth || (!(rank & RANK_PARENT) && depth <= CANCEL_LINK_DEPTH_MAX);
+}
+
 static bool sink_to(struct cancel_source *child, unsigned depth)
 {
 	uint8_t rank = __atomic_load_n(&child->rank, __ATOMIC_ACQUIRE);
 
-	while ((rank & RANK_DEPTH) < depth) {
-		if ((rank & RANK_PARENT) || depth > CANCEL_LINK_DEPTH_MAX)
+	do {
+		if (!can_sink_to(rank, depth))
 			return false;
-		if (__atomic_compare_exchange_n(&child->rank, &rank, (uint8_t)depth, true, __ATOMIC_ACQ_REL,
-						__ATOMIC_ACQUIRE))
+		if ((rank & RANK_DEPTH) >= depth)
 			return true;
-	}
+	} while (!__atomic_compare_exchange_n(&child->rank, &rank, (uint8_t)depth, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
 	return true;
+}
+
+/* A parent that is cancelled gets no children any more, and may be const. */
+static bool gets_children(struct cancel_token parent)
+{
+	return parent.source && !cancel_token_requested(parent);
+}
+
+static bool make_deeper(struct cancel_source *child, struct cancel_token parent)
+{
+	struct cancel_source *source = (struct cancel_source *)parent.source;
+	unsigned depth;
+
+	if (!gets_children(parent))
+		return true;
+	/* A first look, so that a parent is not fixed for a child that it cannot have. */
+	depth = (__atomic_load_n(&source->rank, __ATOMIC_ACQUIRE) & RANK_DEPTH) + 1;
+	return source != child && can_sink_to(__atomic_load_n(&child->rank, __ATOMIC_ACQUIRE), depth) &&
+	       sink_to(child, fix_depth(source) + 1);
 }
 
 /* --- linking ------------------------------------------------------------------------------------------ */
 
-/* The parent was cancelled before it could be listed. */
-static void cancel_at_once(struct cancel_registration *link, struct cancel_source *child,
-			   struct cancel_token parent)
-{
-	link->callback = link_tell;
-	registration_called(link);
-	if (!delivery_cancel(child, cancel_token_cause(parent), cancel_token_origin(parent)))
-		link->callback = link_idle;
-}
-
-static int follow(struct cancel_link *link, struct cancel_source *child, struct cancel_token parent)
+/* True: the child is cancelled, by this or before. */
+static bool follow(struct cancel_link *link, struct cancel_source *child, struct cancel_token parent)
 {
 	struct cancel_registration *registration = &link->registration;
+	bool before = word_is_cancelled(child);
 
-	*registration = (struct cancel_registration){.callback = link_idle, .arg = child};
-	if (registration_list(registration, (struct cancel_source *)parent.source, true))
-		cancel_at_once(registration, child, parent);
-	return word_is_cancelled(child);
+	if (!registration_list(registration, parent, link_idle, child, true))
+		return before;
+	registration_called(registration);
+	delivery_cancel_through(registration, cancel_token_cause(parent), cancel_token_origin(parent));
+	return true;
 }
 
 int cancel_link_add(struct cancel_link *link, struct cancel_source *child, struct cancel_token parent)
 {
-	if (parent.source && !sink_to(child, fix_depth((struct cancel_source *)parent.source) + 1))
-		return -ELOOP;
-	return follow(link, child, parent);
+	if (make_deeper(child, parent))
+		return follow(link, child, parent);
+	link->registration = (struct cancel_registration){.callback = link_idle, .arg = child};
+	return -ELOOP;
 }
 
 int cancel_linked_init(struct cancel_source *child, const struct cancel_cause *cause,
 		       struct cancel_link *links, const struct cancel_token *parents, size_t count)
 {
 	unsigned depth = 0;
-	int result = 0;
+	bool cancelled = false;
 
 	for (size_t i = 0; i < count; i++) {
-		unsigned below =
-			parents[i].source ? fix_depth((struct cancel_source *)parents[i].source) + 1 : 0;
+		struct cancel_source *parent = (struct cancel_source *)parents[i].source;
+		unsigned below = gets_children(parents[i]) ? fix_depth(parent) + 1 : 0;
 
 		depth = below > depth ? below : depth;
 	}
@@ -108,20 +121,20 @@ int cancel_linked_init(struct cancel_source *child, const struct cancel_cause *c
 	if (!sink_to(child, depth))
 		return -ELOOP;
 	for (size_t i = 0; i < count; i++)
-		result = follow(&links[i], child, parents[i]);
-	return result;
+		cancelled = follow(&links[i], child, parents[i]);
+	return cancelled;
 }
 
 /* --- unlinking ---------------------------------------------------------------------------------------- */
 
-/* As registration_remove; whether the child was marked by this link and not told. */
+/* As registration_remove; *untold: the child was marked through this link, and is to be delivered. */
 static int unlink_from(struct cancel_link *link, bool *untold)
 {
 	struct cancel_registration *registration = &link->registration;
-	bool listed = registration->source != NULL;
+	bool known = cancel_registration_token(registration).source != NULL;
 	int removal = registration_remove(registration, true);
 
-	*untold = listed && removal == CANCEL_REMOVED && registration->callback == link_tell;
+	*untold = known && removal == CANCEL_REMOVED && registration->callback == link_tell;
 	if (*untold)
 		registration_called(registration);
 	return removal;
@@ -133,8 +146,10 @@ int cancel_link_remove(struct cancel_link *link)
 	bool untold;
 	int removal = unlink_from(link, &untold);
 
-	if (untold)
-		link_tell(child, (struct cancel_token)CANCEL_TOKEN_NONE);
+	if (untold) {
+		latch_lock(&child->locked);
+		delivery_run(child);
+	}
 	return removal;
 }
 
@@ -142,10 +157,8 @@ int cancel_linked_fini(struct cancel_source *child, struct cancel_link *links, s
 {
 	for (size_t i = 0; i < count; i++) {
 		bool untold;
-		int removal = unlink_from(&links[i], &untold);
 
-		if (removal < 0)
-			return removal;
+		(void)unlink_from(&links[i], &untold);
 	}
 	return cancel_source_fini(child);
 }

@@ -65,3 +65,13 @@ bool queue_deliver(struct queue *queue)
 	delivery_run(source);
 	return true;
 }
+
+bool queue_is_empty(struct queue *queue)
+{
+	bool empty;
+
+	latch_lock(&queue->locked);
+	empty = !queue->ready && !__atomic_load_n(&queue->pushed, __ATOMIC_ACQUIRE);
+	latch_unlock(&queue->locked);
+	return empty;
+}

@@ -23,4 +23,6 @@ void queue_push(struct queue *queue, struct cancel_source *source);
 /* Deliver the first one here. False: there is none. Any number of threads may do so. */
 bool queue_deliver(struct queue *queue);
 
+bool queue_is_empty(struct queue *queue);
+
 #endif

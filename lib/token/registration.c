@@ -2,7 +2,6 @@
 
 #include "delivery.h"
 #include "fence.h"
-#include "latch.h"
 #include "registration.h"
 #include "waiting.h"
 #include "word.h"
@@ -12,46 +11,20 @@
 #include <errno.h>
 #include <stddef.h>
 
-/* What `link` of a registration says whose callback was called while it was being added. */
-static struct cancel_registration *called_at_once;
+struct cancel_registration *registration_was_called;
 
 /* --- adding ------------------------------------------------------------------------------------------- */
-
-int registration_list(struct cancel_registration *registration, struct cancel_source *source, bool to_mark)
-{
-	registration->link = NULL;
-	registration->source = NULL;
-	if (!source)
-		return 0;
-	latch_lock(&source->locked);
-	if (word_is_cancelled(source)) {
-		latch_unlock(&source->locked);
-		return 1;
-	}
-	if (to_mark)
-		source->to_mark = 1;
-	delivery_list(source, registration);
-	latch_unlock(&source->locked);
-	return 0;
-}
-
-void registration_called(struct cancel_registration *registration)
-{
-	registration->link = &called_at_once;
-}
 
 int cancel_registration_try_add(struct cancel_registration *registration, struct cancel_token token,
 				cancel_callback *callback, void *arg)
 {
-	registration->callback = callback;
-	registration->arg = arg;
-	return registration_list(registration, (struct cancel_source *)token.source, false);
+	return registration_list(registration, token, callback, arg, false);
 }
 
 int cancel_registration_add(struct cancel_registration *registration, struct cancel_token token,
 			    cancel_callback *callback, void *arg)
 {
-	if (!cancel_registration_try_add(registration, token, callback, arg))
+	if (!registration_list(registration, token, callback, arg, false))
 		return 0;
 	registration_called(registration);
 	callback(arg, token);
@@ -60,7 +33,7 @@ int cancel_registration_add(struct cancel_registration *registration, struct can
 
 struct cancel_token cancel_registration_token(const struct cancel_registration *registration)
 {
-	return cancel_source_token(registration->source);
+	return cancel_source_token(__atomic_load_n(&registration->source, __ATOMIC_ACQUIRE));
 }
 
 /* --- removing ----------------------------------------------------------------------------------------- */
@@ -84,7 +57,8 @@ static int look(struct delivery *delivery, unsigned index)
 }
 
 /* With the lock held; lets go of it to wait. */
-static int remove_claimed(struct cancel_registration *registration, struct cancel_source *source, bool wait)
+__attribute__((noinline)) static int remove_claimed(struct cancel_registration *registration,
+						    struct cancel_source *source, bool wait)
 {
 	for (;;) {
 		struct delivery *delivery = delivery_of(source);
@@ -104,23 +78,33 @@ static int remove_claimed(struct cancel_registration *registration, struct cance
 		on = delivery->thread;
 		wakes = waiting_begin(source);
 		latch_unlock(&source->locked);
-		result = waiting_sleep(source, wakes, &on, NULL);
+		result = waiting_sleep(&source->wakes, wakes, &on, NULL);
 		if (result < 0)
 			return result;
 		latch_lock(&source->locked);
 	}
 }
 
+/* Of one that no source knows. */
+static int what_became_of(const struct cancel_registration *registration)
+{
+	return registration->link == &registration_was_called ? CANCEL_FINISHED : CANCEL_REMOVED;
+}
+
 int registration_remove(struct cancel_registration *registration, bool wait)
 {
-	struct cancel_source *source = registration->source;
+	struct cancel_source *source = __atomic_load_n(&registration->source, __ATOMIC_ACQUIRE);
 
 	if (!source)
-		return registration->link == &called_at_once ? CANCEL_FINISHED : CANCEL_REMOVED;
+		return what_became_of(registration);
 	latch_lock(&source->locked);
 	if (!registration->link)
 		return remove_claimed(registration, source, wait);
-	delivery_unlist(registration);
+	if (registration->link == &registration_was_called) {
+		latch_unlock(&source->locked);
+		return CANCEL_FINISHED;
+	}
+	list_take(registration);
 	latch_unlock(&source->locked);
 	registration->source = NULL;
 	return CANCEL_REMOVED;

@@ -3,6 +3,7 @@
 #include "delivery.h"
 #include "dispatcher.h"
 #include "latch.h"
+#include "rank.h"
 #include "timer.h"
 #include "waiting.h"
 #include "word.h"
@@ -29,7 +30,7 @@ void cancel_source_init(struct cancel_source *source, const struct cancel_cause 
 
 int cancel_source_cancel(struct cancel_source *source, const struct cancel_cause *cause)
 {
-	return delivery_cancel(source, cause, NULL);
+	return delivery_cancel(source, cause);
 }
 
 int cancel_source_cancel_deferred(struct cancel_source *source, const struct cancel_cause *cause)
@@ -40,7 +41,7 @@ int cancel_source_cancel_deferred(struct cancel_source *source, const struct can
 		return result;
 	if (!delivery_mark_pending(source, cause))
 		return 0;
-	dispatcher_push(source);
+	dispatcher_take(source);
 	return 1;
 }
 
@@ -71,7 +72,7 @@ static bool is_settled(const struct cancel_source *source)
 /* Deliver here what nobody else would. */
 static bool help(void)
 {
-	bool any = timer_is_plugged() && queue_deliver(&timer_queue);
+	bool any = queue_deliver(&timer_queue);
 
 	return (dispatcher_needs_me() && dispatcher_deliver()) || any;
 }
@@ -82,12 +83,11 @@ static int sleep_a_turn(struct cancel_source *source, uint32_t wakes, const pthr
 {
 	struct timespec soon;
 
-	if (until && waiting_is_over(until))
-		return -ETIMEDOUT;
 	if (deliverer)
-		return waiting_sleep(source, wakes, deliverer, until);
+		return waiting_sleep(&source->wakes, wakes, deliverer, until);
 	/* It may be on its way into the queue, in a signal handler, and nobody there to take it out. */
-	return waiting_sleep(source, wakes, dispatcher_thread(), waiting_until(&soon, PENDING_LOOK_NS));
+	return waiting_sleep(&source->wakes, wakes, dispatcher_thread(),
+			     waiting_until(&soon, PENDING_LOOK_NS));
 }
 
 /* Wait until nothing is being delivered, or it is on this thread. Returns with the lock held, or a negative
@@ -108,6 +108,8 @@ static int settle(struct cancel_source *source, const struct timespec *until)
 			deliverer = delivery->thread;
 		wakes = waiting_begin(source);
 		latch_unlock(&source->locked);
+		if (until && waiting_is_over(until))
+			return -ETIMEDOUT;
 		if (!delivery && help())
 			continue;
 		result = sleep_a_turn(source, wakes, delivery ? &deliverer : NULL, until);
@@ -161,5 +163,8 @@ int cancel_source_try_reset(struct cancel_source *source, struct cancel_deadline
 		(void)cancel_deadline_stop(deadline);
 	if (word_is_cancelled(source))
 		return 0;
-	return source->first ? -EBUSY : 1;
+	if (source->first)
+		return -EBUSY;
+	source->rank &= RANK_DEPTH;
+	return 1;
 }

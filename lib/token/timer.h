@@ -4,18 +4,18 @@
 
 #include "queue.h"
 
+#include <cancel/clock.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Mark what is due by now, and queue it. Returns when the next one is due, CANCEL_FOREVER for never; who
- * sleeps until then is woken when an earlier one is armed. `fired`, if not NULL, is counted up. */
-int64_t timer_fire(struct queue *queue, int *fired);
+/* Mark what is due by `clock` (NULL: CLOCK_MONOTONIC), and queue it, unless another clock is plugged in by
+ * now. Returns when the next one is due, CANCEL_FOREVER for never; who sleeps until then is woken when an
+ * earlier one is armed. `fired`, if not NULL, is counted up. */
+int64_t timer_fire(const struct cancel_clock *clock, struct queue *queue, int *fired);
 
 /* No deadline is armed. */
 bool timer_is_idle(void);
-
-/* Whether a clock is plugged in, so that only its owner fires. */
-bool timer_is_plugged(void);
 
 /* Around a fork; in the child nothing is armed. */
 void timer_before_fork(void);

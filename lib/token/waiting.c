@@ -10,8 +10,8 @@
 /* One for each thread that waits, on its stack. */
 struct waiting {
 	pthread_t thread, on;
-	const struct cancel_source *source;
-	uint32_t wakes;
+	const uint32_t *word; /* what it sleeps on, while it is `value` */
+	uint32_t value;
 	struct waiting *next;
 };
 
@@ -24,7 +24,7 @@ static struct waiting *all;
 /* One that was woken, and has not yet run, waits no more. */
 static bool still_waits(const struct waiting *waiting)
 {
-	return __atomic_load_n(&waiting->source->wakes, __ATOMIC_ACQUIRE) == waiting->wakes;
+	return __atomic_load_n(waiting->word, __ATOMIC_ACQUIRE) == waiting->value;
 }
 
 static const struct waiting *find(pthread_t thread)
@@ -91,21 +91,20 @@ uint32_t waiting_begin(const struct cancel_source *source)
 	return __atomic_load_n(&waited->wakes, __ATOMIC_SEQ_CST);
 }
 
-int waiting_sleep(struct cancel_source *source, uint32_t wakes, const pthread_t *on,
-		  const struct timespec *until)
+int waiting_sleep(const uint32_t *word, uint32_t value, const pthread_t *on, const struct timespec *until)
 {
-	struct waiting waiting = {.thread = pthread_self(), .source = source, .wakes = wakes};
+	struct waiting waiting = {.thread = pthread_self(), .word = word, .value = value};
 	int result;
 
 	if (!on) {
-		futex_sleep(&source->wakes, wakes, until);
+		futex_sleep(word, value, until);
 		return 0;
 	}
 	waiting.on = *on;
 	result = enter(&waiting);
 	if (result < 0)
 		return result;
-	futex_sleep(&source->wakes, wakes, until);
+	futex_sleep(word, value, until);
 	leave(&waiting);
 	return 0;
 }

@@ -16,12 +16,11 @@
  * has changed since, the sleep ends at once. Returns `wakes`. With or without the source's lock. */
 uint32_t waiting_begin(const struct cancel_source *source);
 
-/* Sleep until the source's sleepers are woken, or until `until` (NULL: no limit), or a signal. `on` is the
- * thread that is waited for; NULL: nobody knows.
+/* Sleep while `word` is `value`, until `until` (NULL: no limit), or a signal. `on` is the thread that will
+ * change it; NULL: nobody knows.
  *
  * Returns 0, or -EDEADLK without having slept. Without any lock. */
-int waiting_sleep(struct cancel_source *source, uint32_t wakes, const pthread_t *on,
-		  const struct timespec *until);
+int waiting_sleep(const uint32_t *word, uint32_t value, const pthread_t *on, const struct timespec *until);
 
 /* In the child of a fork: nobody waits. */
 void waiting_forget(void);

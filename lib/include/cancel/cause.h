@@ -46,13 +46,16 @@ struct cancel_cause {
 	const char *text;   /* for people; borrowed as long as the cause lives; not NULL */
 	const void *detail; /* whatever the program wants to hand on */
 	/* NULL: static, nothing is counted. Else called once, after the last hold was dropped, on whatever
-	 * thread dropped it: as a rule the one that ends a source. It may free the cause. A counted cause must
-	 * not be a const object. */
+	 * thread dropped it: as a rule the one that ends a source. It may free the cause. A counted cause
+	 * must not be a const object. */
 	void (*release)(struct cancel_cause *cause);
 } __attribute__((aligned(8)));
 
 /* The initialiser of a static cause; the first half of making a counted one. */
-#define CANCEL_CAUSE_INIT(kind, text) {(kind), 1, (text), 0, 0}
+#define CANCEL_CAUSE_INIT(kind, text)   \
+	{                               \
+		(kind), 1, (text), 0, 0 \
+	}
 
 /**
  * The causes that stand in where none is given: "cancelled" (CANCEL_KIND_REQUESTED) and "deadline passed"

@@ -24,7 +24,7 @@
 CANCEL_BEGIN_DECLS
 
 #define CANCEL_MILLISECOND INT64_C(1000000)
-#define CANCEL_SECOND INT64_C(1000000000)
+#define CANCEL_SECOND      INT64_C(1000000000)
 
 /* As a timeout: no limit. As the time left: no deadline. */
 #define CANCEL_FOREVER INT64_MAX
@@ -47,9 +47,9 @@ CANCEL_API int64_t cancel_clock_now_ns(void);
  *
  * @param clock  Borrowed until another is plugged. NULL: CLOCK_MONOTONIC again.
  *
- * @return 0, or -EBUSY  a deadline is armed.
+ * @return 0, or -EBUSY  a deadline is armed, or has fired and waits for cancel_clock_advanced.
  *
- * Does not block. Any thread.
+ * Does not block. Any thread, while no other sets deadlines.
  */
 CANCEL_API int cancel_clock_plug(const struct cancel_clock *clock);
 

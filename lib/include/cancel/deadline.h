@@ -47,7 +47,8 @@ struct cancel_deadline {
  * @param deadline  Borrowed until it has fired or was stopped.
  * @param delay_ns  From now. 0 or less: the source is marked here and now; its callbacks are called by the
  *                  dispatcher. CANCEL_FOREVER: only stop what was armed.
- * @param cause     NULL: cancel_cause_deadline().
+ * @param cause     Borrowed as in cancel_source_cancel, and until then; a counted one is held. NULL:
+ *                  cancel_cause_deadline().
  *
  * @return 0, or -EAGAIN, -ENOMEM  the dispatcher could not be started. Nothing has changed.
  *

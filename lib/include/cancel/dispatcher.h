@@ -25,11 +25,12 @@ CANCEL_API int cancel_dispatcher_start(void);
  * End the dispatcher, once it has done what waits for it; for a program that must end with no thread left,
  * or unload the library. A later call that needs one starts another.
  *
- * @return 0: there is none now; or
- *         -EBUSY    a deadline is armed;
- *         -EDEADLK  called from one of its callbacks.
+ * @return 0: it has ended; or
+ *         -EBUSY    a deadline is armed, or another thread is ending it;
+ *         -EDEADLK  called from one of its callbacks, or one of them waits, directly or through others, for a
+ *                   callback that runs on this thread.
  *
- * Blocks as those callbacks do. One thread at a time; not in a signal handler.
+ * Blocks as those callbacks do. Any thread; not in a signal handler.
  */
 CANCEL_API int cancel_dispatcher_stop(void);
 

@@ -17,8 +17,11 @@
  * to the same rules. The child gets its parent's cause, and the origin of the cancellation. A child never
  * cancels its parents, and a parent does not keep a child alive.
  *
- * Parents can be added at any time, up to a depth of CANCEL_LINK_DEPTH_MAX. A source that has children
+ * Parents can be added at any time, up to a depth of CANCEL_LINK_DEPTH_MAX. A source that has or had children
  * cannot be moved deeper: link from the root downwards. That is also why there can be no circle.
+ *
+ * A parent may end before its links are removed, though not while one is being removed: what it has not yet
+ * cancelled it never will.
  *
  * Many short-lived children of one parent that many threads use (a process's shutdown token) share its lock.
  * Who only polls can ask two tokens instead (cancel_token_requested_any), or link to a child per thread.
@@ -49,8 +52,8 @@ struct cancel_link {
  *                here. The zero token: nothing will ever come of it.
  *
  * @return 0: linked; 1: the child is cancelled now, by this or before; or
- *         -ELOOP  the child would be deeper than CANCEL_LINK_DEPTH_MAX, or has children and is not deeper
- *                 than the parent. Nothing was linked.
+ *         -ELOOP  the child would be deeper than CANCEL_LINK_DEPTH_MAX, or has or had children and is not
+ *                 deeper than the parent. Nothing was linked.
  *
  * Blocks as the child's callbacks do, if the parent is cancelled. Any thread; not in a signal handler.
  */
@@ -59,11 +62,13 @@ CANCEL_API int cancel_link_add(struct cancel_link *link, struct cancel_source *c
 
 /**
  * Make the child independent of this parent again. A child that was marked by it and not yet told is told
- * here: its callbacks are called. If the parent's thread is telling it just now, wait until that is over.
+ * here: its callbacks are called.
  *
- * @return As cancel_registration_remove: CANCEL_REMOVED, CANCEL_FINISHED, CANCEL_INSIDE, -EDEADLK.
+ * @return CANCEL_REMOVED: the parent did not come to it, and never will;
+ *         CANCEL_FINISHED: the parent is cancelled, and has nothing more to do with the child. Its callbacks
+ *         may still be running: cancel_source_quiesce, or cancel_source_fini, on the child waits for them.
  *
- * Any thread; not in a signal handler.
+ * Blocks only as the child's callbacks do. Any thread; not in a signal handler.
  */
 CANCEL_API int cancel_link_remove(struct cancel_link *link);
 
@@ -87,7 +92,8 @@ CANCEL_API bool cancel_link_fired(const struct cancel_link *link);
  * Does not block. One thread, before others know of the child.
  */
 CANCEL_API int cancel_linked_init(struct cancel_source *child, const struct cancel_cause *cause,
-				  struct cancel_link *links, const struct cancel_token *parents, size_t count);
+				  struct cancel_link *links, const struct cancel_token *parents,
+				  size_t count);
 
 /**
  * Which parent cancelled the child.
@@ -102,8 +108,8 @@ CANCEL_API int cancel_linked_which(const struct cancel_link *links, size_t count
  * Unlink a source from all its parents and end it: cancel_source_fini. What is still registered on it is
  * forgotten, marked or not.
  *
- * @return 0, or -EDEADLK as of cancel_source_fini: then it is not ended, some links may be removed already,
- *         and the call can be repeated.
+ * @return 0, or -EDEADLK as of cancel_source_fini: then its links are removed, it is not ended, and the call
+ *         can be repeated.
  *
  * Blocks while another thread tells the child. Its owner only.
  */

@@ -16,8 +16,9 @@
  * No memory is allocated. From the moment that its callback begins the library does not touch the node, so
  * the callback may free it or use it again.
  *
- * A callback is called at most once: by the thread that cancels, by the dispatcher, or by the thread that
- * registers if it comes too late. Against every race, it is called or it is removed, and never both.
+ * A callback is called at most once: by the thread that cancels, by the dispatcher, by the thread that
+ * registers if it comes too late, or by one that unlinks, ends, quiesces or moves a clock on, where its
+ * manual says so. Against every race, it is called or it is removed, and never both.
  *
  * One node is used by one thread at a time: to add it and to remove it. Its callback may remove it too.
  */
@@ -53,7 +54,8 @@ struct cancel_registration {
  * here, before this returns. So do not call this while holding a lock that the callback takes: there is
  * cancel_registration_try_add for that.
  *
- * @param registration  Borrowed until it is removed or its callback begins.
+ * @param registration  Borrowed until it is removed or its callback begins. The source must live until it is
+ *                      removed, or ends with it (cancel_source_fini).
  * @param token         The zero token: the callback will never be called.
  *
  * @return 0: registered; 1: the token was cancelled, and the callback has returned.

@@ -36,10 +36,14 @@
  *
  * **fork.** The child has copies of the sources. There, asking a token is right, and so is
  * cancel_source_init on the same memory, which makes a fresh source of it. Anything else on an inherited
- * source is right only if no other thread, the dispatcher included, was in a call on that source at the time of
- * the fork, and nothing of it was waiting for the dispatcher. The dispatcher's thread does not exist in the
- * child, and no deadline is armed there; both can be begun anew.
+ * source is right only if no other thread, the dispatcher included, was in a call on that source at the time
+ * of the fork, and nothing of it was waiting for the dispatcher. The dispatcher's thread does not exist in
+ * the child, and no deadline is armed there; both can be begun anew. Do not fork in a signal handler that may
+ * interrupt a call on a deadline.
  * Close an inherited cancel_fd with close(2) only. A child that calls exec need not care.
+ *
+ * **pthread_cancel.** No function here is a cancellation point of pthread_cancel(3), and none may be ended by
+ * it: a thread that calls the library must not be asynchronously cancelable.
  *
  * Nothing here allocates memory, but cancel_source_new. No system call is made to init, register, remove,
  * link, or to cancel where nobody waits.
@@ -64,10 +68,10 @@ struct cancel_source {
 	struct cancel_registration *first; /* the latest registration */
 	void *delivery;                    /* of the callbacks, while it lasts */
 	uint8_t locked;
-	uint8_t rank;   /* how deep it is linked, and whether it has children */
-	uint8_t waited; /* somebody sleeps on `wakes` */
-	uint8_t to_mark; /* links or descriptors are, or were, registered */
-	uint32_t wakes; /* goes up when sleepers should look again */
+	uint8_t rank;    /* how deep it is linked, and whether it has children */
+	uint8_t waited;  /* somebody sleeps on `wakes`, or did and gave up */
+	uint8_t special; /* links or descriptors are, or were, registered */
+	uint32_t wakes;  /* goes up when sleepers should look again */
 };
 
 /* A source that nobody has cancelled. */
@@ -101,9 +105,10 @@ CANCEL_API void cancel_source_init(struct cancel_source *source, const struct ca
  * A cancellation that is being delivered on another thread is waited for. From inside one of the source's
  * own callbacks it is ended at once: what is still registered will not be called.
  *
- * Registrations that are left, and were not called, are forgotten: they will not be, and removing them later is
- * harmless. Children that are marked and not yet told are told here. Links to parents must have been removed
- * (cancel_linked_fini does both), and deadlines stopped.
+ * Registrations that are left, and were not called, are forgotten: they will not be, and removing them later
+ * is harmless. Those that were called must have been removed before, or never be. Children that are marked
+ * and not yet told are told here. Links to parents must have been removed (cancel_linked_fini does both), and
+ * deadlines stopped.
  *
  * @return 0, or
  *         -EDEADLK  the thread that is delivering waits, directly or through others, for a callback that
@@ -133,7 +138,8 @@ static inline struct cancel_token cancel_source_token(const struct cancel_source
  *               source's own.
  *
  * @return 1: this call cancelled it, and all callbacks have returned, or the source was ended in one;
- *         0: it was cancelled before. Its callbacks may still be running: cancel_source_quiesce waits.
+ *         0: it was cancelled before. Its callbacks may still be running, or to come: cancel_source_quiesce
+ *         waits, on a source that was not cancelled through a link.
  *         Either way the token reads true now.
  *
  * Blocks as the callbacks do. Any thread; in a handler cancel_source_cancel_from_signal.

@@ -139,8 +139,8 @@ CANCEL_API int cancel_token_wait_any(const struct cancel_token *tokens, size_t c
  *         -EMFILE, -ENFILE, -ENOMEM  no descriptor could be had; nothing was polled. cancel_token_wait
  *                     needs none.
  *
- * Opens a descriptor for the call, if the token can be cancelled. Whoever polls in a loop opens a cancel_fd
- * once. Any thread; not in a signal handler.
+ * Not a cancellation point of pthread_cancel(3). Opens a descriptor for the call, if the token can be
+ * cancelled. Whoever polls in a loop opens a cancel_fd once. Any thread; not in a signal handler.
  */
 CANCEL_API int cancel_token_poll(struct cancel_token token, struct pollfd *fds, size_t count,
 				 int64_t timeout_ns);

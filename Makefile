@@ -144,14 +144,15 @@ $(B)/tests/bench/peers/go: tests/bench/peers/context.go
 	@mkdir -p $(@D)
 	$(call SAY,GO)
 	-$(Q)GO111MODULE=off GOPROXY=off GOTOOLCHAIN=local GOCACHE=$(abspath $(@D))/go.cache go build -o $@ $<
-# Cargo wants a folder of its own, and writes into it. Debian's crates stand in for the registry.
+# Cargo wants a folder of its own, writes into it, and leaves .d files that are not for us. Debian's crates stand in
+# for the registry.
 $(B)/tests/bench/peers/tokio: tests/bench/peers/tokio.rs tests/bench/peers/tokio.toml
 	@mkdir -p $@.cargo/src
 	@cp tests/bench/peers/tokio.rs $@.cargo/src/main.rs && cp tests/bench/peers/tokio.toml $@.cargo/Cargo.toml
 	$(call SAY,CARGO)
 	-$(Q)cargo build --quiet --offline --release --manifest-path $@.cargo/Cargo.toml --target-dir $@.cargo/target \
 	  --config 'source.crates-io.replace-with="debian"' --config 'source.debian.directory="$(TOKIO_CRATES)"' \
-	  && cp $@.cargo/target/release/tokio_peer $@
+	  && cp $@.cargo/target/release/tokio_peer $@ && rm -r $@.cargo
 
 # The worker of the demonstration is a program as a user would write it.
 $(B)/tests/demo/hash_files: tests/demo/hash_files.c $(B)/libcancel.a
@@ -224,7 +225,7 @@ tsan:
 	@$(MAKE) --no-print-directory VARIANT=tsan CFLAGS=-g $(STRESS:$(B)/%=build/tsan/%)
 	@LOGS=build/tsan/logs sh tests/run --sanitizer $(STRESS:$(B)/%=build/tsan/%)
 # Those that run other programs, or measure memory, say nothing under valgrind that they do not say without.
-UNDER_VALGRIND := @(text|utf8|time|duration|path|config|ask|batch|decide|drop|list|lookup|sweep|seen|later|dirwatch|watermark)/*
+UNDER_VALGRIND := @(text|utf8|time|duration|path|config|ask|batch|decide|drop|list|lookup|sweep|seen|later|dirwatch|watermark|token_ask|token_cause|token_source|token_registration|token_link|token_fd|token_deadline)/*
 valgrind: tests
 	@FILTER='$(UNDER_VALGRIND)' LOGS=$(B)/valgrind sh tests/run --valgrind $(B)/tests/unit/suite $(STRESS)
 coverage:

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -48,7 +47,7 @@ void cancel_fd_close(struct cancel_fd *fd)
 	if (fd->fd < 0)
 		return;
 	(void)registration_remove(&fd->registration, true);
-	(void)close(fd->fd);
+	(void)syscall(SYS_close, fd->fd); /* nor close(2) */
 	fd->fd = -1;
 }
 
@@ -80,7 +79,8 @@ static int poll_with(int token_fd, struct pollfd *fds, size_t count, const struc
 	struct pollfd all[CANCEL_POLL_MAX + 1];
 	int ready;
 
-	memcpy(all, fds, count * sizeof *fds);
+	for (size_t i = 0; i < count; i++)
+		all[i] = fds[i];
 	all[count] = (struct pollfd){.fd = token_fd, .events = POLLIN};
 	ready = poll_until(all, count + 1, until);
 	if (ready < 0)

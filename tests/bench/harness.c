@@ -66,10 +66,10 @@ static const cpu_set_t *allowed(void)
 	return &set;
 }
 
-void bench_pin(bool other)
+void bench_spread(unsigned thread)
 {
 	cpu_set_t one;
-	int wanted = other ? 2 : 1;
+	int wanted = 1 + (int)(thread % (unsigned)CPU_COUNT(allowed()));
 
 	/* From the last, because interrupts tend to gather on the first. */
 	for (size_t cpu = CPU_SETSIZE; cpu-- > 0;) {
@@ -79,6 +79,11 @@ void bench_pin(bool other)
 		CPU_SET(cpu, &one);
 		(void)sched_setaffinity(0, sizeof one, &one);
 	}
+}
+
+void bench_pin(bool other)
+{
+	bench_spread(other ? 1 : 0);
 }
 
 static int compare(const void *one, const void *other)
@@ -100,15 +105,17 @@ double bench_percentile(double *values, size_t count, double percent)
 
 static double measure(const struct bench *row, bench_measure *side, struct place *place)
 {
+	if (!side)
+		return 0;
 	if (row->renew)
 		place_renew(place);
 	return side(place);
 }
 
 /* In turns, and each turn begins with the other side, so that whatever slows the machine slows both. */
-static void repeat(const struct bench *row, struct place *place, double *ours, double *theirs)
+static void repeat(const struct bench *row, struct place *place, struct report_row *result)
 {
-	static double our_values[REPETITIONS_MAX], their_values[REPETITIONS_MAX];
+	static double our_values[REPETITIONS_MAX], their_values[REPETITIONS_MAX], ratios[REPETITIONS_MAX];
 	long usual = row->repetitions ? row->repetitions : REPETITIONS;
 	long count = bench_count(usual, usual < BRIEF_REPETITIONS ? usual : BRIEF_REPETITIONS);
 
@@ -118,14 +125,18 @@ static void repeat(const struct bench *row, struct place *place, double *ours, d
 		our_values[i] = measure(row, row->ours, place);
 		if (i % 2 == 0)
 			their_values[i] = measure(row, row->theirs, place);
+		ratios[i] = row->theirs ? our_values[i] / their_values[i] : 0;
 	}
-	*ours = bench_percentile(our_values, (size_t)count, 50);
-	*theirs = bench_percentile(their_values, (size_t)count, 50);
+	result->ours = bench_percentile(our_values, (size_t)count, 50);
+	result->theirs = bench_percentile(their_values, (size_t)count, 50);
+	result->ratio = bench_percentile(ratios, (size_t)count, 50);
 }
 
-static bool is_met(const struct bench_budget *budget, double ours, double theirs)
+/* A ratio counts as it is printed: what differs by less is the same. */
+static bool is_met(const struct report_row *row)
 {
-	return (budget->kind == BUDGET_VALUE ? ours : ours / theirs) <= budget->limit;
+	return row->budget->kind == BUDGET_VALUE ? row->ours <= row->budget->limit
+						 : row->ratio < row->budget->limit + 0.005;
 }
 
 static void run_row(const struct bench *row, struct place *place, const char *name)
@@ -136,9 +147,10 @@ static void run_row(const struct bench *row, struct place *place, const char *na
 
 	(void)fprintf(stderr, "bench: %s ...\n", name);
 	(void)snprintf(result.name, sizeof result.name, "%s", name);
-	repeat(row, place, &result.ours, &result.theirs);
-	result.met = is_met(budget, result.ours, result.theirs);
-	(void)fprintf(stderr, "bench: %s: %.4g %s, peer %.4g\n", name, result.ours, row->unit, result.theirs);
+	repeat(row, place, &result);
+	result.met = is_met(&result);
+	(void)fprintf(stderr, "bench: %s: %.4g %s", name, result.ours, row->unit);
+	(void)fprintf(stderr, row->theirs ? ", peer %.4g\n" : "\n", result.theirs);
 	report_add(&result);
 }
 
@@ -173,8 +185,12 @@ static void run_if_possible(const struct bench *row, struct place *place, const 
 {
 	char path[PROCESS_PATH_SIZE];
 
+	const char *missing = row->lacks ? row->lacks() : NULL;
+
 	if (row->needs && !process_find(path, row->needs))
-		(void)fprintf(stderr, "bench: %s is left out: there is no %s\n", name, row->needs);
+		missing = row->needs;
+	if (missing)
+		(void)fprintf(stderr, "bench: %s is left out: there is no %s\n", name, missing);
 	else
 		run_row(row, place, name);
 }

@@ -1,6 +1,8 @@
 /*
  * The benchmark's harness. Each row sets something of ours beside somebody else's way of doing the same,
- * measured in turns in one run, and says whether the budget holds.
+ * measured in turns in one run, and says whether the budget holds. All figures are medians, the ratio that of
+ * the turns' ratios: a machine that changes its pace between turns changes the two figures, and not the
+ * ratio.
  *
  * To add rows, add a file with a table of them and register it; nothing else needs to know:
  *
@@ -28,7 +30,7 @@ struct bench_budget {
 	double limit;
 };
 /* clang-format off */
-#define RATIO(times) {BUDGET_RATIO, times} /* at most so many times the peer's */
+#define RATIO(times) {BUDGET_RATIO, times} /* at most so many times the peer's, to the hundredth */
 #define VALUE(units) {BUDGET_VALUE, units} /* at most so many of the row's units */
 /* clang-format on */
 
@@ -38,12 +40,13 @@ typedef double bench_measure(const struct place *place);
 struct bench {
 	const char *name;
 	const char *unit;
-	const char *peer;                        /* what stands on the other side */
+	const char *peer;                        /* what stands on the other side, if anything does */
 	struct bench_budget budget[PLACE_COUNT]; /* by place; of a group without places, the first */
 	const char *needs;                       /* a program without which the row is left out, or NULL */
+	const char *(*lacks)(void);              /* or: names what is missing for the row, if anything is */
 	int repetitions;                         /* of both sides in turns; 0: the usual number */
-	bool renew; /* each measurement finds the place empty and its filesystem fresh */
-	bench_measure *ours, *theirs;
+	bool renew;                   /* each measurement finds the place empty and its filesystem fresh */
+	bench_measure *ours, *theirs; /* no peer: `theirs` is NULL */
 };
 
 /* Rows that share a place and what `set_up` leaves there. */
@@ -79,6 +82,9 @@ int64_t bench_now_ns(void);
 /* Stay on one processor, so that both sides run on the same; or on another one, to wait for what the first
  * does. */
 void bench_pin(bool other);
+
+/* Put the calling thread on one processor, by turns: of two, threads 0 and 2 share one, and 1 and 3. */
+void bench_spread(unsigned thread);
 
 /* Sort, and take the value below which `percent` of them lie. */
 double bench_percentile(double *values, size_t count, double percent);

@@ -79,6 +79,14 @@ static const char *budget_text(char text[32], const struct report_row *row)
 	}
 }
 
+static const char *ratio_text(char text[32], const struct report_row *row)
+{
+	if (!row->peer)
+		return "-";
+	(void)snprintf(text, 32, "%.2f", row->ratio);
+	return text;
+}
+
 static const char *met_text(const struct report_row *row)
 {
 	if (row->budget->kind == BUDGET_NONE)
@@ -88,16 +96,17 @@ static const char *met_text(const struct report_row *row)
 
 void report_table(void)
 {
-	char ours[32], theirs[32], budget[32];
+	char ours[32], theirs[32], ratio[32], budget[32];
 
 	(void)printf("\n%-52s %12s %12s  %-32s %7s %9s  %s\n", "operation", "libcancel", "peer", "", "ratio",
 		     "budget", "met");
 	for (size_t i = 0; i < row_count; i++) {
 		const struct report_row *row = &rows[i];
 
-		(void)printf("%-52s %12s %12s  %-32s %7.2f %9s  %s\n", row->name,
-			     figure(ours, row->ours, row->unit), figure(theirs, row->theirs, row->unit),
-			     row->peer, row->ours / row->theirs, budget_text(budget, row), met_text(row));
+		(void)printf(
+			"%-52s %12s %12s  %-32s %7s %9s  %s\n", row->name, figure(ours, row->ours, row->unit),
+			row->peer ? figure(theirs, row->theirs, row->unit) : "-", row->peer ? row->peer : "-",
+			ratio_text(ratio, row), budget_text(budget, row), met_text(row));
 	}
 }
 
@@ -109,9 +118,13 @@ static void write_row(FILE *file, const struct report_row *row)
 	char budget[32];
 	bool limited = row->budget->kind != BUDGET_NONE;
 
-	(void)fprintf(file, "  {\"name\": \"%s\", \"unit\": \"%s\", \"libcancel\": %.6g, \"peer\": \"%s\", ",
-		      row->name, row->unit, row->ours, row->peer);
-	(void)fprintf(file, "\"peer_value\": %.6g, \"ratio\": %.6g, ", row->theirs, row->ours / row->theirs);
+	(void)fprintf(file, "  {\"name\": \"%s\", \"unit\": \"%s\", \"libcancel\": %.6g, ", row->name,
+		      row->unit, row->ours);
+	if (row->peer)
+		(void)fprintf(file, "\"peer\": \"%s\", \"peer_value\": %.6g, \"ratio\": %.6g, ", row->peer,
+			      row->theirs, row->ratio);
+	else
+		(void)fprintf(file, "\"peer\": null, \"peer_value\": null, \"ratio\": null, ");
 	if (limited)
 		(void)fprintf(file, "\"budget\": \"%s\", \"met\": %s}", budget_text(budget, row),
 			      row->met ? "true" : "false");

@@ -7,9 +7,9 @@
 struct report_row {
 	char name[128];
 	const char *unit;
-	const char *peer;
+	const char *peer; /* NULL: none, and no `theirs` */
 	const struct bench_budget *budget;
-	double ours, theirs;
+	double ours, theirs, ratio;
 	bool met;
 };
 
@@ -21,7 +21,7 @@ void report_machine(void);
 void report_table(void);
 
 /* An array of objects: name, unit, libcancel, peer, peer_value, ratio, budget, met. Where there is no budget,
- * the last two are null. */
+ * the last two are null; where there is no peer, the three in the middle. */
 void report_json(const char *path);
 
 #endif

@@ -18,7 +18,8 @@
  * cancels its parents, and a parent does not keep a child alive.
  *
  * Parents can be added at any time, up to a depth of CANCEL_LINK_DEPTH_MAX. A source that has or had children
- * cannot be moved deeper: link from the root downwards. That is also why there can be no circle.
+ * cannot be moved deeper, unless cancel_source_try_reset made it as new: link from the root downwards. That
+ * is also why there can be no circle.
  *
  * A parent may end before its links are removed, though not while one is being removed: what it has not yet
  * cancelled it never will.
@@ -64,8 +65,8 @@ CANCEL_API int cancel_link_add(struct cancel_link *link, struct cancel_source *c
  * Make the child independent of this parent again. A child that was marked by it and not yet told is told
  * here: its callbacks are called.
  *
- * @return CANCEL_REMOVED: the parent did not come to it, and never will;
- *         CANCEL_FINISHED: the parent is cancelled, and has nothing more to do with the child. Its callbacks
+ * @return CANCEL_REMOVED: the parent did not come to it, and never will, or only marked it, and it was told
+ * here; CANCEL_FINISHED: the parent is cancelled, and has nothing more to do with the child. Its callbacks
  *         may still be running: cancel_source_quiesce, or cancel_source_fini, on the child waits for them.
  *
  * Blocks only as the child's callbacks do. Any thread; not in a signal handler.

@@ -80,7 +80,8 @@ CANCEL_API int cancel_registration_try_add(struct cancel_registration *registrat
 enum cancel_removal {
 	CANCEL_FINISHED = 0, /* it was called and has returned; what it did is visible */
 	CANCEL_REMOVED = 1,  /* it was not called and will never be */
-	CANCEL_INSIDE = 2,   /* this is that callback, or something that it called */
+	CANCEL_INSIDE = 2,   /* this is that callback, or something that it called; not for one that was
+				added too late, of which the source knows nothing: CANCEL_FINISHED */
 };
 
 /**

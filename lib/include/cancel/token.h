@@ -113,8 +113,9 @@ CANCEL_API int cancel_token_wait(struct cancel_token token, int64_t timeout_ns);
 /**
  * Sleep until one of several is cancelled.
  *
- * @param tokens  Zero tokens among them are passed over.
- * @param count   At most CANCEL_WAIT_ANY_MAX.
+ * @param tokens      Zero tokens among them are passed over.
+ * @param count       At most CANCEL_WAIT_ANY_MAX.
+ * @param timeout_ns  As in cancel_token_wait.
  *
  * @return The index of one that is cancelled, the lowest at the time of looking; or
  *         -ETIMEDOUT  not in time;
@@ -129,8 +130,9 @@ CANCEL_API int cancel_token_wait_any(const struct cancel_token *tokens, size_t c
 /**
  * poll(2) that ends when the token is cancelled.
  *
- * @param fds    As of poll(2). `revents` is set when the result is 0 or more, and cleared otherwise.
- * @param count  At most CANCEL_POLL_MAX.
+ * @param fds         As of poll(2). `revents` is set when the result is 0 or more, and cleared otherwise.
+ * @param count       At most CANCEL_POLL_MAX.
+ * @param timeout_ns  As in cancel_token_wait, not as in poll(2): 0 or less only looks.
  *
  * @return The number of descriptors that are ready, 0: not in time; or
  *         -ECANCELED  the token is cancelled, whatever its cause: it takes precedence;

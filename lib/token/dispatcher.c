@@ -219,6 +219,13 @@ bool dispatcher_needs_me(void)
 
 /* --- fork --------------------------------------------------------------------------------------------- */
 
+static uint32_t forks; /* written where there is one thread only */
+
+uint32_t dispatcher_forks(void)
+{
+	return forks;
+}
+
 static void before_fork(void)
 {
 	timer_before_fork();
@@ -233,6 +240,7 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
 	queue = (struct queue){0};
+	forks++;
 	running = false;
 	stopping = false;
 	is_this_thread = false;

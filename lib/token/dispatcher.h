@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Queue a source that is marked and pending, and wake the dispatcher. Safe in a signal handler, but for
  * errno. */
@@ -25,6 +26,9 @@ const pthread_t *dispatcher_thread(void);
 /* Whether what is pending would wait for ever, unless this thread delivers it: it is the dispatcher itself,
  * or there is none. */
 bool dispatcher_needs_me(void);
+
+/* How many forks lie between this process and the one that began the program. */
+uint32_t dispatcher_forks(void);
 
 /* Deliver, on this thread, what is queued. False: nothing was. */
 bool dispatcher_deliver(void);

@@ -1,6 +1,7 @@
 #include <cancel/fd.h>
 
 #include "delivery.h"
+#include "dispatcher.h"
 #include "registration.h"
 #include "waiting.h"
 
@@ -24,16 +25,21 @@ void fd_done(void *arg, struct cancel_token token)
  * so often. */
 void fd_ring(const struct cancel_registration *registration)
 {
+	const struct cancel_fd *fd = (const struct cancel_fd *)registration;
 	uint64_t once = 1;
 
+	/* After a fork it is the parent's, or what the child has opened in its place. */
+	if (fd->forks != dispatcher_forks())
+		return;
 	/* Not write(2) of libc, where pthread_cancel could end the thread. */
-	(void)syscall(SYS_write, ((const struct cancel_fd *)registration)->fd, &once, sizeof once);
+	(void)syscall(SYS_write, fd->fd, &once, sizeof once);
 }
 
 int cancel_fd_open(struct cancel_fd *fd, struct cancel_token token)
 {
 	struct cancel_registration *registration = &fd->registration;
 
+	fd->forks = dispatcher_forks();
 	fd->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd->fd < 0)
 		return -errno;

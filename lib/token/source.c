@@ -137,10 +137,10 @@ int cancel_source_quiesce(struct cancel_source *source, int64_t timeout_ns)
 
 static void drop_cause(const struct cancel_source *source)
 {
-	uintptr_t word = word_load(source);
+	const struct cancel_cause *cause = cancel_token_cause(cancel_source_token(source));
 
-	if (word & WORD_CANCELLED)
-		cancel_cause_drop(word_cause(word));
+	if (cause)
+		cancel_cause_drop(cause);
 }
 
 int cancel_source_fini(struct cancel_source *source)

@@ -24,8 +24,7 @@ static inline uintptr_t word_load(const struct cancel_source *source)
 
 static inline const struct cancel_cause *word_cause(uintptr_t word)
 {
-	return (const struct cancel_cause *)(word &
-					     ~(uintptr_t)WORD_FLAGS); /* NOLINT(performance-no-int-to-ptr) */
+	return (const struct cancel_cause *)(word & ~(uintptr_t)WORD_FLAGS);
 }
 
 static inline bool word_is_cancelled(const struct cancel_source *source)

@@ -404,3 +404,41 @@ Test(token_fork, an_inherited_descriptor_is_closed_by_close)
 	cr_assert_eq(poll(&one, 1, 0), 1);
 	cancel_fd_close(&fd);
 }
+
+/* A child that cancels its copy does not wake its parent, whose descriptor it shares. */
+static int cancel_inherited(void)
+{
+	CHECK(cancel_source_cancel(&source, NULL) == 1);
+	return 0;
+}
+
+Test(token_fork, a_child_does_not_make_its_parents_descriptor_readable)
+{
+	struct pollfd one;
+
+	cr_assert_eq(cancel_fd_open(&fd, token_of_source()), 0);
+	expect_in_child(cancel_inherited);
+	one = (struct pollfd){fd.fd, POLLIN, 0};
+	cr_assert_eq(poll(&one, 1, 0), 0);
+	cancel_fd_close(&fd);
+}
+
+/* The child has opened a file that has the descriptor's number. */
+static int cancel_over_a_file(void)
+{
+	FILE *file;
+
+	CHECK(close(fd.fd) == 0);
+	file = tmpfile();
+	CHECK(file && fileno(file) == fd.fd);
+	CHECK(cancel_source_cancel(&source, NULL) == 1);
+	CHECK(lseek(fileno(file), 0, SEEK_END) == 0);
+	return 0;
+}
+
+Test(token_fork, a_child_does_not_write_into_what_has_the_descriptors_number)
+{
+	cr_assert_eq(cancel_fd_open(&fd, token_of_source()), 0);
+	expect_in_child(cancel_over_a_file);
+	cancel_fd_close(&fd);
+}

@@ -22,7 +22,7 @@ static void use_waits(void)
 	(void)cancel_token_wait(tokens[0], CANCEL_MILLISECOND);
 	(void)cancel_token_wait_any(tokens, 2, CANCEL_MILLISECOND);
 	(void)cancel_token_poll(tokens[0], &none, 1, CANCEL_MILLISECOND);
-	(void)cancel_token_poll((struct cancel_token)CANCEL_TOKEN_NONE, &none, 1, CANCEL_MILLISECOND);
+	(void)cancel_token_poll(CANCEL_TOKEN_NONE, &none, 1, CANCEL_MILLISECOND);
 }
 
 static void use_descriptors(void)

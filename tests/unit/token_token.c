@@ -22,7 +22,7 @@
 
 static const struct cancel_cause quota = CANCEL_CAUSE_INIT(CANCEL_KIND_USER, "disk quota reached");
 static const struct cancel_cause late = CANCEL_CAUSE_INIT(CANCEL_KIND_DEADLINE, "the caller's time is up");
-static const struct cancel_token none = CANCEL_TOKEN_NONE;
+static const struct cancel_token none = {0};
 
 static struct cancel_source source;
 

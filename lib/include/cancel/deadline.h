@@ -15,7 +15,8 @@
  * allocates nothing; setting and stopping one costs as much as reading the clock, and a system call only
  * when it is the next that is due.
  *
- * A deadline borrows its source: stop it before cancel_source_fini. One deadline is used by one thread at a
+ * Cancelling the source does not stop its deadlines. A deadline borrows its source: stop it before
+ * cancel_source_fini, which does not know of it. One deadline is used by one thread at a
  * time; a source may have several.
  */
 #ifndef CANCEL_DEADLINE_H

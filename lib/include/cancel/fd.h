@@ -7,6 +7,8 @@
  *             ...
  *     struct pollfd fds[] = {{stop.fd, POLLIN, 0}, {socket, POLLIN, 0}};
  *
+ * In the child of a fork it is the parent's: it is not made readable there, and close(2) closes it.
+ *
  * Nobody pays for a descriptor who does not ask for one. One per thread or loop is enough: link what it
  * should listen to into one source.
  */
@@ -17,11 +19,14 @@
 #include <cancel/registration.h>
 #include <cancel/source.h>
 
+#include <stdint.h>
+
 CANCEL_BEGIN_DECLS
 
 struct cancel_fd {
 	struct cancel_registration registration; /* the library's */
-	int fd; /* readable once the token is cancelled, and from then on; do nothing but poll it */
+	int fd;         /* readable once the token is cancelled, and from then on; do nothing but poll it */
+	uint32_t forks; /* the library's: in which process it was opened */
 };
 
 /**

@@ -107,7 +107,7 @@ CANCEL_API int cancel_linked_which(const struct cancel_link *links, size_t count
 
 /**
  * Unlink a source from all its parents and end it: cancel_source_fini. What is still registered on it is
- * forgotten, marked or not.
+ * forgotten, marked or not: a source that reads cancelled may so end without its callbacks.
  *
  * @return 0, or -EDEADLK as of cancel_source_fini: then its links are removed, it is not ended, and the call
  *         can be repeated.

@@ -20,7 +20,8 @@
  * registers if it comes too late, or by one that unlinks, ends, quiesces or moves a clock on, where its
  * manual says so. Against every race, it is called or it is removed, and never both.
  *
- * One node is used by one thread at a time: to add it and to remove it. Its callback may remove it too.
+ * One node is used by one thread at a time: to add it and to remove it. Its callback may remove it too. Do
+ * not add one that is registered.
  */
 #ifndef CANCEL_REGISTRATION_H
 #define CANCEL_REGISTRATION_H

@@ -79,7 +79,8 @@ struct cancel_source {
 #define CANCEL_SOURCE_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0}
 /* The same with a cause of its own, the address of a static one, for whoever cancels it without giving one. */
 #define CANCEL_SOURCE_INIT_CAUSE(cause) {(const char *)(cause), 0, 0, 0, 0, 0, 0, 0, 0}
-/* A source that is cancelled from the start, with a static cause, or 0. It may be const, and needs no end. */
+/* A source that is cancelled from the start, with a static cause, or 0. It may be const, if nobody cancels it
+ * again or ends it, and needs no end. */
 #define CANCEL_SOURCE_CANCELLED(cause) {(const char *)(cause) + 1, 0, 0, 0, 0, 0, 0, 0, 0}
 /* clang-format on */
 
@@ -106,9 +107,11 @@ CANCEL_API void cancel_source_init(struct cancel_source *source, const struct ca
  * own callbacks it is ended at once: what is still registered will not be called.
  *
  * Registrations that are left, and were not called, are forgotten: they will not be, and removing them later
- * is harmless. Those that were called must have been removed before, or never be. Children that are marked
+ * is harmless. One whose callback was called is removed before this, or not at all. Children that are marked
  * and not yet told are told here. Links to parents must have been removed (cancel_linked_fini does both), and
  * deadlines stopped.
+ *
+ * Once, or until it returns 0.
  *
  * @return 0, or
  *         -EDEADLK  the thread that is delivering waits, directly or through others, for a callback that
@@ -193,9 +196,11 @@ CANCEL_API int cancel_source_quiesce(struct cancel_source *source, int64_t timeo
  *
  * @param deadline  The source's deadline, which is stopped first; NULL if it has none.
  *
- * @return 1: nobody cancelled it, nothing is registered, no deadline runs;
+ * Other deadlines of it, and its links to parents, are not seen: stop and remove them before.
+ *
+ * @return 1: nobody cancelled it, and nothing is registered on it or linked below it;
  *         0: it is cancelled, and stays so: end it and init it anew;
- *         -EBUSY  something is still registered on it, or linked to it.
+ *         -EBUSY  something is still registered on it, or a child is linked to it.
  *
  * Does not block. Only where nobody else uses the source or its tokens.
  */

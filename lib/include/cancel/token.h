@@ -28,10 +28,12 @@
 
 CANCEL_BEGIN_DECLS
 
-/* The token that is never cancelled. */
-/* clang-format off */
-#define CANCEL_TOKEN_NONE {0}
-/* clang-format on */
+/* The token that is never cancelled, as an argument or to assign; as a static initialiser write {0}. */
+#ifdef __cplusplus
+#define CANCEL_TOKEN_NONE (cancel_token())
+#else
+#define CANCEL_TOKEN_NONE ((struct cancel_token){0})
+#endif
 
 /**
  * Is it cancelled? The checkpoint's question: one load and a test of one bit.

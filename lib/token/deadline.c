@@ -63,8 +63,8 @@ int cancel_clock_advanced(void)
 	(void)timer_fire(clock, &timer_queue, &fired);
 	while (queue_deliver(&timer_queue)) {
 	}
-	if (!dispatcher_thread())
-		(void)dispatcher_deliver();
+	while (dispatcher_needs_me() && dispatcher_deliver()) {
+	}
 	return fired;
 }
 

@@ -204,6 +204,9 @@ void delivery_run(struct cancel_source *source)
 {
 	struct delivery delivery;
 
+	/* Again, if it was marked from above: whoever did that may not have come back to wake, and what is
+	 * told here he will not find any more. */
+	delivery_mark_below(source);
 	delivery.thread = pthread_self();
 	delivery.attention = ATTENTION_NONE;
 	claim(source, &delivery);
@@ -275,7 +278,6 @@ bool delivery_cancel(struct cancel_source *source, const struct cancel_cause *ca
 		latch_unlock(&source->locked);
 		return false;
 	}
-	delivery_mark_below(source);
 	delivery_run(source);
 	return true;
 }
@@ -290,7 +292,6 @@ void delivery_cancel_through(struct cancel_registration *link, const struct canc
 		latch_unlock(&child->locked);
 		return;
 	}
-	delivery_mark_below(child);
 	delivery_run(child);
 }
 

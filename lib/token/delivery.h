@@ -59,8 +59,8 @@ int delivery_find(const struct delivery *delivery, const struct cancel_registrat
 /* Mark what is linked below a source that is marked, and wake who waits for any of them. */
 void delivery_mark_below(struct cancel_source *source);
 
-/* Call all callbacks, deliver the children that were marked through their links, and let go of the lock.
- * Afterwards the source may be gone. */
+/* Mark what is below and wake who waits, if that was not done; call all callbacks, deliver the children that
+ * were marked through their links, and let go of the lock. Afterwards the source may be gone. */
 void delivery_run(struct cancel_source *source);
 
 /* Forget what is registered, but tell the children that are marked and were not told; let go of the lock. If

@@ -117,18 +117,14 @@ void dispatcher_push(struct cancel_source *source)
 void dispatcher_take(struct cancel_source *source)
 {
 	dispatcher_push(source);
-	if (cancel_dispatcher_start() < 0)
-		(void)dispatcher_deliver(); /* stopped in between, and no other thread to be had: rather here
-					       than never */
+	/* Stopped in between, and no other thread to be had: rather here than never. */
+	while (cancel_dispatcher_start() < 0 && dispatcher_deliver()) {
+	}
 }
 
 bool dispatcher_deliver(void)
 {
-	bool any = false;
-
-	while (queue_deliver(&queue))
-		any = true;
-	return any;
+	return queue_deliver(&queue);
 }
 
 /* --- its life ----------------------------------------------------------------------------------------- */
@@ -148,16 +144,6 @@ int cancel_dispatcher_start(void)
 	return result;
 }
 
-static pthread_t current(void)
-{
-	pthread_t now;
-
-	(void)pthread_mutex_lock(&start_lock);
-	now = thread;
-	(void)pthread_mutex_unlock(&start_lock);
-	return now;
-}
-
 /* No cancellation point here either. The thread has said that it ends, so this is short. */
 static void join(pthread_t ending)
 {
@@ -170,8 +156,10 @@ static void join(pthread_t ending)
 
 static int stop(void)
 {
-	pthread_t ending = current();
+	pthread_t ending;
 
+	if (!dispatcher_thread(&ending))
+		return 0;
 	if (!timer_is_idle())
 		return -EBUSY;
 	__atomic_store_n(&verdict, 0, __ATOMIC_RELAXED);
@@ -180,10 +168,9 @@ static int stop(void)
 	while (!__atomic_load_n(&verdict, __ATOMIC_ACQUIRE)) {
 		int result = waiting_sleep(&verdict, 0, &ending, NULL);
 
-		if (result < 0) {
-			__atomic_store_n(&stopping, false, __ATOMIC_SEQ_CST);
+		/* Unless it has taken notice in the meantime, and the verdict is near. */
+		if (result < 0 && __atomic_exchange_n(&stopping, false, __ATOMIC_SEQ_CST))
 			return result;
-		}
 	}
 	if (verdict == VERDICT_STAYS)
 		return -EBUSY;
@@ -199,17 +186,24 @@ int cancel_dispatcher_stop(void)
 		return -EDEADLK;
 	if (pthread_mutex_trylock(&stop_lock))
 		return -EBUSY;
-	result = is_running() ? stop() : 0;
+	result = stop();
 	(void)pthread_mutex_unlock(&stop_lock);
 	/* What a signal handler pushed after its last look. */
-	if (result == 0 && !is_running())
-		(void)dispatcher_deliver();
+	while (result == 0 && !is_running() && dispatcher_deliver()) {
+	}
 	return result;
 }
 
-const pthread_t *dispatcher_thread(void)
+bool dispatcher_thread(pthread_t *found)
 {
-	return is_running() ? &thread : NULL;
+	bool is;
+
+	(void)pthread_mutex_lock(&start_lock);
+	is = is_running();
+	if (is)
+		*found = thread;
+	(void)pthread_mutex_unlock(&start_lock);
+	return is;
 }
 
 bool dispatcher_needs_me(void)
@@ -224,11 +218,6 @@ static uint32_t forks; /* written where there is one thread only */
 uint32_t dispatcher_forks(void)
 {
 	return forks;
-}
-
-static void before_fork(void)
-{
-	timer_before_fork();
 }
 
 static void after_fork_in_parent(void)
@@ -252,5 +241,5 @@ static void after_fork_in_child(void)
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	(void)pthread_atfork(timer_before_fork, after_fork_in_parent, after_fork_in_child);
 }

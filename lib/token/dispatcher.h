@@ -20,8 +20,8 @@ void dispatcher_take(struct cancel_source *source);
 /* Wake it: something is due earlier than it thinks. */
 void dispatcher_ring(void);
 
-/* Its thread; NULL if none runs. */
-const pthread_t *dispatcher_thread(void);
+/* Its thread. False: none runs. */
+bool dispatcher_thread(pthread_t *thread);
 
 /* Whether what is pending would wait for ever, unless this thread delivers it: it is the dispatcher itself,
  * or there is none. */
@@ -30,7 +30,7 @@ bool dispatcher_needs_me(void);
 /* How many forks lie between this process and the one that began the program. */
 uint32_t dispatcher_forks(void);
 
-/* Deliver, on this thread, what is queued. False: nothing was. */
+/* Deliver, on this thread, the first that is queued. False: nothing was. */
 bool dispatcher_deliver(void);
 
 #endif

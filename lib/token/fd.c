@@ -50,10 +50,15 @@ int cancel_fd_open(struct cancel_fd *fd, struct cancel_token token)
 
 void cancel_fd_close(struct cancel_fd *fd)
 {
+	int cancelability;
+
 	if (fd->fd < 0)
 		return;
-	(void)registration_remove(&fd->registration, true);
-	(void)syscall(SYS_close, fd->fd); /* nor close(2) */
+	(void)registration_remove(&fd->registration, false);
+	/* Not SYS_close: ThreadSanitizer would take the next descriptor of that number for this one. */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelability);
+	(void)close(fd->fd);
+	(void)pthread_setcancelstate(cancelability, NULL);
 	fd->fd = -1;
 }
 

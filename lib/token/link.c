@@ -132,7 +132,7 @@ static int unlink_from(struct cancel_link *link, bool *untold)
 {
 	struct cancel_registration *registration = &link->registration;
 	bool known = cancel_registration_token(registration).source != NULL;
-	int removal = registration_remove(registration, true);
+	int removal = registration_remove(registration, false);
 
 	*untold = known && removal == CANCEL_REMOVED && registration->callback == link_tell;
 	if (*untold)

@@ -61,7 +61,6 @@ bool queue_deliver(struct queue *queue)
 	if (!source)
 		return false;
 	latch_lock(&source->locked);
-	delivery_mark_below(source); /* a signal handler could not */
 	delivery_run(source);
 	return true;
 }

@@ -51,7 +51,8 @@ static inline void registration_called(struct cancel_registration *registration)
 	__atomic_store_n(&registration->source, (struct cancel_source *)0, __ATOMIC_RELEASE);
 }
 
-/* enum cancel_removal, or -EDEADLK. Without `wait` CANCEL_INSIDE means that it is being called, by whomever.
+/* enum cancel_removal, or -EDEADLK. Without `wait` CANCEL_INSIDE means that it is being called, by whomever;
+ * links and descriptors are never called, so there is nothing to wait for.
  */
 int registration_remove(struct cancel_registration *registration, bool wait);
 

@@ -72,9 +72,7 @@ static bool is_settled(const struct cancel_source *source)
 /* Deliver here what nobody else would. */
 static bool help(void)
 {
-	bool any = queue_deliver(&timer_queue);
-
-	return (dispatcher_needs_me() && dispatcher_deliver()) || any;
+	return queue_deliver(&timer_queue) || (dispatcher_needs_me() && dispatcher_deliver());
 }
 
 /* Sleep until the delivery goes on, or the pending source is taken up. */
@@ -82,11 +80,12 @@ static int sleep_a_turn(struct cancel_source *source, uint32_t wakes, const pthr
 			const struct timespec *until)
 {
 	struct timespec soon;
+	pthread_t dispatcher;
 
 	if (deliverer)
 		return waiting_sleep(&source->wakes, wakes, deliverer, until);
 	/* It may be on its way into the queue, in a signal handler, and nobody there to take it out. */
-	return waiting_sleep(&source->wakes, wakes, dispatcher_thread(),
+	return waiting_sleep(&source->wakes, wakes, dispatcher_thread(&dispatcher) ? &dispatcher : NULL,
 			     waiting_until(&soon, PENDING_LOOK_NS));
 }
 

@@ -288,6 +288,34 @@ static void end_of(struct token_callee *callee)
 	callee->result = cancel_source_fini(callee->arg);
 }
 
+static void wait_for_the_next(struct token_callee *callee)
+{
+	struct cancel_source *next = callee->arg;
+
+	callee->result = cancel_source_cancel_deferred(&next[0], NULL) == 1 &&
+			 cancel_source_cancel_deferred(&next[1], NULL) == 1 &&
+			 cancel_source_quiesce(&next[0], CANCEL_FOREVER) == 0 &&
+			 token_calls_of(callee->calls, 2);
+	(void)cancel_source_quiesce(&next[1], 0);
+	callee->result = callee->result && !token_calls_of(callee->calls, 3);
+}
+
+/* It does itself what it waits for, and nothing that comes after that. */
+Test(token_dispatcher, its_callbacks_that_wait_for_another_source_call_no_more_than_they_wait_for)
+{
+	struct cancel_source next[2] = {CANCEL_SOURCE_INIT, CANCEL_SOURCE_INIT};
+	struct token_callee waits, first, second;
+
+	(void)token_callee_add_act(&waits, token_of_source(), &calls, 1, wait_for_the_next, next);
+	(void)token_callee_add(&first, cancel_source_token(&next[0]), &calls, 2);
+	(void)token_callee_add(&second, cancel_source_token(&next[1]), &calls, 3);
+	cr_assert_eq(cancel_source_cancel_deferred(&source, NULL), 1);
+	cr_assert_eq(cancel_source_quiesce(&source, CANCEL_FOREVER), 0);
+	cr_assert(waits.result, "it called what it did not wait for, or not what it did");
+	cr_assert_eq(cancel_source_quiesce(&next[1], CANCEL_FOREVER), 0);
+	EXPECT_CALLS("1 2 3", &calls);
+}
+
 /* The other source waits for the very thread that waits for it: so that thread does it. */
 Test(token_dispatcher, its_callbacks_can_end_a_source_that_it_has_still_to_deliver)
 {

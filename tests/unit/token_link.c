@@ -508,6 +508,55 @@ Test(token_link, nobody_wakes_before_all_are_marked)
 	cancel_fd_close(&fd);
 }
 
+/* nodes[1] above nodes[2] above nodes[3]. Marking has come to the end of them, and stops before nodes[4];
+ * waking has not begun. Whoever takes nodes[2] out now is the only one who can wake what is there. */
+static void expect_what_is_taken_out_wakes(int (*take_out)(void))
+{
+	struct token_thread canceller;
+	struct cancel_fd fds[2];
+	struct pollfd ready[2];
+
+	cr_assert_eq(link_to(4, 0), 0);
+	link_chain(3);
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(cancel_fd_open(&fds[i], token_of(i + 2)), 0);
+		ready[i] = (struct pollfd){fds[i].fd, POLLIN, 0};
+	}
+	latch_lock(&nodes[4].source.locked);
+	token_thread_start(&canceller, cancel_it, &nodes[0].source);
+	cr_assert(wait_until(is_marked, &nodes[3].source, PROCESS_TIMEOUT_MS));
+	cr_assert(token_thread_falls_asleep(&canceller), "it does not need the last one's lock");
+	cr_assert_eq(take_out(), CANCEL_REMOVED);
+	cr_assert_eq(poll(&ready[1], 1, 0), 1, "the grandchild does not wake");
+	latch_unlock(&nodes[4].source.locked);
+	cr_assert_eq(token_thread_join(&canceller), 1);
+	for (int i = 0; i < 2; i++)
+		cancel_fd_close(&fds[i]);
+}
+
+static int unlink_the_child(void)
+{
+	int removal = cancel_link_remove(&nodes[2].link);
+
+	cr_assert(cancel_token_requested(token_of(2)));
+	return removal;
+}
+
+Test(token_link, one_that_is_unlinked_between_marking_and_waking_wakes)
+{
+	expect_what_is_taken_out_wakes(unlink_the_child);
+}
+
+static int end_the_child(void)
+{
+	return cancel_linked_fini(&nodes[2].source, &nodes[2].link, 1) == 0 ? CANCEL_REMOVED : -1;
+}
+
+Test(token_link, what_is_below_one_that_is_ended_between_marking_and_waking_wakes)
+{
+	expect_what_is_taken_out_wakes(end_the_child);
+}
+
 /* --- order -------------------------------------------------------------------------------------------- */
 
 Test(token_link, a_childs_callbacks_come_at_the_place_of_its_link)

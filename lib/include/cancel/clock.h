@@ -42,14 +42,14 @@ struct cancel_clock {
 CANCEL_API int64_t cancel_clock_now_ns(void);
 
 /**
- * Measure deadlines by `clock`. With a plugged clock deadlines fire in cancel_clock_advanced and nowhere
- * else, and need no thread.
+ * Measure deadlines by `clock`. With a plugged clock deadlines fire in cancel_clock_advanced, those without
+ * any delay excepted, and their callbacks are called there. No thread is needed.
  *
  * @param clock  Borrowed until another is plugged. NULL: CLOCK_MONOTONIC again.
  *
  * @return 0, or -EBUSY  a deadline is armed, or has fired and waits for cancel_clock_advanced.
  *
- * Does not block. Any thread, while no other sets deadlines.
+ * Does not block. Any thread, while no other sets deadlines; not in a signal handler.
  */
 CANCEL_API int cancel_clock_plug(const struct cancel_clock *clock);
 

@@ -47,11 +47,13 @@ struct cancel_deadline {
  *
  * @param deadline  Borrowed until it has fired or was stopped.
  * @param delay_ns  From now. 0 or less: the source is marked here and now; its callbacks are called by the
- *                  dispatcher. CANCEL_FOREVER: only stop what was armed.
+ *                  dispatcher, or with a plugged clock by cancel_clock_advanced. CANCEL_FOREVER: only stop
+ * what was armed.
  * @param cause     Borrowed as in cancel_source_cancel, and until then; a counted one is held. NULL:
  *                  cancel_cause_deadline().
  *
- * @return 0, or -EAGAIN, -ENOMEM  the dispatcher could not be started. Nothing has changed.
+ * @return 0, or -EAGAIN, -ENOMEM  the dispatcher could not be started. Nothing has changed, unless somebody
+ * stopped it meanwhile: then the deadline is not armed.
  *
  * Does not block. Any thread; not in a signal handler.
  */

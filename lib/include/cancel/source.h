@@ -29,7 +29,8 @@
  * the counted source on the heap, cancel_source_new.
  *
  * **Callbacks may do everything**: cancel, register, remove, wait for other things, end the source that
- * calls them, free their own node. Only leaving by longjmp is not allowed, and in C++ by an exception.
+ * calls them, free their own node. Only they must return: not leave by longjmp, by pthread_exit, because of
+ * pthread_cancel, or in C++ by an exception.
  *
  * **Signals.** In a handler cancel_source_cancel_from_signal may be called, and what asks without waiting:
  * each function says so. The rest takes a lock that the interrupted code may hold.
@@ -40,10 +41,12 @@
  * of the fork, and nothing of it was waiting for the dispatcher. The dispatcher's thread does not exist in
  * the child, and no deadline is armed there; both can be begun anew. Do not fork in a signal handler that may
  * interrupt a call on a deadline.
- * Close an inherited cancel_fd with close(2) only. A child that calls exec need not care.
+ * A child that is forked in a callback must not return from it, but call exec or _exit. Close an inherited
+ * cancel_fd with close(2) only. A child that calls exec need not care.
  *
  * **pthread_cancel.** No function here is a cancellation point of pthread_cancel(3), and none may be ended by
- * it: a thread that calls the library must not be asynchronously cancelable.
+ * it: a thread that calls the library must not be asynchronously cancelable, and a callback that calls
+ * cancellation points switches them off first, with pthread_setcancelstate(3).
  *
  * Nothing here allocates memory, but cancel_source_new. No system call is made to init, register, remove,
  * link, or to cancel where nobody waits.
@@ -70,7 +73,7 @@ struct cancel_source {
 	uint8_t locked;
 	uint8_t rank;    /* how deep it is linked, and whether it has children */
 	uint8_t waited;  /* somebody sleeps on `wakes`, or did and gave up */
-	uint8_t special; /* links or descriptors are, or were, registered */
+	uint8_t special; /* links or descriptors are, or were, registered, and how far marking has come */
 	uint32_t wakes;  /* goes up when sleepers should look again */
 };
 
@@ -117,7 +120,9 @@ CANCEL_API void cancel_source_init(struct cancel_source *source, const struct ca
  *         -EDEADLK  the thread that is delivering waits, directly or through others, for a callback that
  *                   runs on this thread. Nothing was done; return from the callback and try again.
  *
- * Blocks while another thread delivers. Its owner only, never in a signal handler.
+ * Blocks while another thread delivers, and as the callbacks do that it calls: those of marked children, and,
+ * where the source waits for a dispatcher that is this thread or does not run, what is queued before it. Its
+ * owner only, never in a signal handler.
  */
 CANCEL_API int cancel_source_fini(struct cancel_source *source);
 
@@ -140,7 +145,7 @@ static inline struct cancel_token cancel_source_token(const struct cancel_source
  * @param cause  Borrowed for as long as any source that it reaches, unless it is counted. NULL: the
  *               source's own.
  *
- * @return 1: this call cancelled it, and all callbacks have returned, or the source was ended in one;
+ * @return 1: this call cancelled it, and all its callbacks have returned, or the source was ended in one;
  *         0: it was cancelled before. Its callbacks may still be running, or to come: cancel_source_quiesce
  *         waits, on a source that was not cancelled through a link.
  *         Either way the token reads true now.
@@ -155,7 +160,7 @@ CANCEL_API int cancel_source_cancel(struct cancel_source *source, const struct c
  *
  * @return 1: this call cancelled it; 0: it was cancelled before; or
  *         -EAGAIN, -ENOMEM  the dispatcher could not be started, and nothing was done. That cannot happen
- *                           after a successful cancel_dispatcher_start.
+ *                           after a successful cancel_dispatcher_start, unless somebody stops it.
  *
  * Does not block. Any thread; not in a signal handler.
  */
@@ -187,7 +192,8 @@ CANCEL_API int cancel_source_cancel_from_signal(struct cancel_source *source,
  *         -EDEADLK    called from inside one of its callbacks, or the thread that delivers waits for one on
  *                     this thread.
  *
- * Any thread; not in a signal handler.
+ * May call the callbacks of what is queued, as cancel_source_fini, but not when it only looks. Any thread;
+ * not in a signal handler.
  */
 CANCEL_API int cancel_source_quiesce(struct cancel_source *source, int64_t timeout_ns);
 
@@ -196,7 +202,8 @@ CANCEL_API int cancel_source_quiesce(struct cancel_source *source, int64_t timeo
  *
  * @param deadline  The source's deadline, which is stopped first; NULL if it has none.
  *
- * Other deadlines of it, and its links to parents, are not seen: stop and remove them before.
+ * Other deadlines of it, and its links to parents, are not seen: stop and remove them before. How deep it was
+ * linked it stays: for that, init it anew.
  *
  * @return 1: nobody cancelled it, and nothing is registered on it or linked below it;
  *         0: it is cancelled, and stays so: end it and init it anew;

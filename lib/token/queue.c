@@ -5,14 +5,15 @@
 
 #include <stddef.h>
 
+/* As numbers: of a pointer that is NULL a compiler may believe that nothing was added to it. */
 static void set_next(struct cancel_source *source, struct cancel_source *next)
 {
-	__atomic_store_n(&source->delivery, (char *)next + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&source->delivery, (void *)((uintptr_t)next + 1), __ATOMIC_RELAXED);
 }
 
 static struct cancel_source *get_next(const struct cancel_source *source)
 {
-	return (struct cancel_source *)((char *)__atomic_load_n(&source->delivery, __ATOMIC_RELAXED) - 1);
+	return (struct cancel_source *)((uintptr_t)__atomic_load_n(&source->delivery, __ATOMIC_RELAXED) - 1);
 }
 
 void queue_push(struct queue *queue, struct cancel_source *source)

@@ -209,15 +209,6 @@ Test(token_source, one_that_is_cancelled_from_the_start_may_be_const)
 	cancel_fd_close(&fd);
 }
 
-Test(token_source, one_that_is_cancelled_from_the_start_without_a_cause_can_end_all_the_same)
-{
-	struct cancel_source born = CANCEL_SOURCE_CANCELLED(0);
-
-	expect_cancelled(&born, cancel_cause_requested(), &born);
-	cr_assert_eq(cancel_source_cancel(&born, &quota), 0);
-	cr_assert_eq(cancel_source_fini(&born), 0);
-}
-
 Test(token_source, a_child_of_one_that_is_cancelled_from_the_start_is_cancelled)
 {
 	struct cancel_source child = CANCEL_SOURCE_INIT;

@@ -82,7 +82,7 @@ struct cancel_source {
 #define CANCEL_SOURCE_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0}
 /* The same with a cause of its own, the address of a static one, for whoever cancels it without giving one. */
 #define CANCEL_SOURCE_INIT_CAUSE(cause) {(const char *)(cause), 0, 0, 0, 0, 0, 0, 0, 0}
-/* A source that is cancelled from the start, with a static cause, or 0. It may be const, if nobody cancels it
+/* A source that is cancelled from the start, with the address of a static cause. It may be const, if nobody cancels it
  * again or ends it, and needs no end. */
 #define CANCEL_SOURCE_CANCELLED(cause) {(const char *)(cause) + 1, 0, 0, 0, 0, 0, 0, 0, 0}
 /* clang-format on */

@@ -225,7 +225,7 @@ tsan:
 	@$(MAKE) --no-print-directory VARIANT=tsan CFLAGS=-g $(STRESS:$(B)/%=build/tsan/%)
 	@LOGS=build/tsan/logs sh tests/run --sanitizer $(STRESS:$(B)/%=build/tsan/%)
 # Those that run other programs, or measure memory, say nothing under valgrind that they do not say without.
-UNDER_VALGRIND := @(text|utf8|time|duration|path|config|ask|batch|decide|drop|list|lookup|sweep|seen|later|dirwatch|watermark|token_source|token_registration|token_link|token_fd)/*
+UNDER_VALGRIND := @(text|utf8|time|duration|path|config|ask|batch|decide|drop|list|lookup|sweep|seen|later|dirwatch|watermark|token_source|token_fd)/*
 valgrind: tests
 	@FILTER='$(UNDER_VALGRIND)' LOGS=$(B)/valgrind sh tests/run --valgrind $(B)/tests/unit/suite $(STRESS)
 coverage:

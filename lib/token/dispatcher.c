@@ -72,6 +72,7 @@ static bool may_end(void)
 static void *run(void *unused)
 {
 	is_this_thread = true;
+	(void)pthread_setname_np(pthread_self(), "cancel-dispatch");
 	for (;;) {
 		uint32_t rung = __atomic_load_n(&bell, __ATOMIC_SEQ_CST);
 		int64_t next_ns = timer_fire(NULL, &queue, NULL);
@@ -81,7 +82,9 @@ static void *run(void *unused)
 			continue;
 		if (may_end())
 			return unused;
-		futex_sleep(&bell, rung, waiting_until_at(&until, next_ns));
+		/* Nobody rings for a deadline that was stopped while it thought of ending. */
+		if (!__atomic_load_n(&stopping, __ATOMIC_SEQ_CST))
+			futex_sleep(&bell, rung, waiting_until_at(&until, next_ns));
 	}
 }
 
@@ -94,10 +97,7 @@ static int create(void)
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&thread, NULL, run, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error)
-		return -error;
-	(void)pthread_setname_np(thread, "cancel-dispatch");
-	return 0;
+	return -error;
 }
 
 /* --- what it is given --------------------------------------------------------------------------------- */

@@ -24,11 +24,23 @@ int64_t clock_realtime_us(void)
 	return timespec_us(&now);
 }
 
+int64_t timespec_ns(const struct timespec *time)
+{
+	return (int64_t)time->tv_sec * NS_PER_S + time->tv_nsec;
+}
+
 int64_t clock_boottime_ns(void)
 {
 	struct timespec now = clock_now(CLOCK_BOOTTIME);
 
-	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+	return timespec_ns(&now);
+}
+
+int64_t clock_monotonic_ns(void)
+{
+	struct timespec now = clock_now(CLOCK_MONOTONIC);
+
+	return timespec_ns(&now);
 }
 
 int64_t clock_monotonic_ms(void)

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <time.h>
 
-#define US_PER_S 1000000LL
-#define NS_PER_S 1000000000LL
+#define US_PER_S  1000000LL
+#define NS_PER_S  1000000000LL
 #define NS_PER_US 1000LL
 #define NS_PER_MS 1000000LL
 #define US_PER_MS 1000LL
@@ -16,6 +16,7 @@
 int64_t clock_realtime_us(void);
 int64_t clock_boottime_ns(void);
 int64_t clock_monotonic_ms(void);
+int64_t clock_monotonic_ns(void);
 
 /* How far the wall clock is ahead of CLOCK_BOOTTIME. Constant in one boot unless somebody steps the clock:
  * both are slewed alike, and CLOCK_BOOTTIME counts suspended time too. */
@@ -25,5 +26,6 @@ int64_t clock_offset_ms(void);
 const char *clock_boot_id(void);
 
 int64_t timespec_us(const struct timespec *time);
+int64_t timespec_ns(const struct timespec *time);
 
 #endif

@@ -1,11 +1,11 @@
 #include <cancel/deadline.h>
 
+#include "clock.h"
 #include "delivery.h"
 #include "dispatcher.h"
 #include "heap.h"
 #include "latch.h"
 #include "timer.h"
-#include "waiting.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -29,7 +29,7 @@ static const struct cancel_clock *plugged(void)
 
 static int64_t time_of(const struct cancel_clock *clock)
 {
-	return clock ? clock->now_ns(clock->arg) : waiting_now_ns();
+	return clock ? clock->now_ns(clock->arg) : clock_monotonic_ns();
 }
 
 int64_t cancel_clock_now_ns(void)
@@ -212,40 +212,37 @@ static const struct cancel_cause *fire_first(struct queue *queue)
 	return cause;
 }
 
-/* Returns when the next one is due. */
-static int64_t look(const struct cancel_clock *clock, int64_t now_ns, bool *due)
+/* With the lock held. When the next one is due by this clock. */
+static int64_t look(const struct cancel_clock *clock)
 {
 	const struct cancel_deadline *first = timer.heap.first;
-	int64_t next_ns = CANCEL_FOREVER;
 
-	*due = false;
 	if (plugged() != clock)
-		return next_ns;
-	if (first)
-		next_ns = first->at_ns;
-	*due = first && next_ns <= now_ns;
-	timer.asleep_until_ns = next_ns;
-	return next_ns;
+		return CANCEL_FOREVER;
+	timer.asleep_until_ns = first ? first->at_ns : CANCEL_FOREVER;
+	return timer.asleep_until_ns;
 }
 
 int64_t timer_fire(const struct cancel_clock *clock, struct queue *queue, int *fired)
 {
-	int64_t now_ns = time_of(clock), next_ns;
-	bool due;
+	int64_t now_ns = time_of(clock);
 
-	do {
-		const struct cancel_cause *cause = NULL;
+	for (;;) {
+		const struct cancel_cause *cause;
+		int64_t next_ns;
 
 		latch_lock(&timer.locked);
-		next_ns = look(clock, now_ns, &due);
-		if (due)
-			cause = fire_first(queue);
+		next_ns = look(clock);
+		if (next_ns == CANCEL_FOREVER || next_ns > now_ns) {
+			latch_unlock(&timer.locked);
+			return next_ns;
+		}
+		cause = fire_first(queue);
 		latch_unlock(&timer.locked);
 		drop(cause);
-		if (due && fired)
+		if (fired)
 			++*fired;
-	} while (due);
-	return next_ns;
+	}
 }
 
 bool timer_is_idle(void)

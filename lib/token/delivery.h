@@ -13,8 +13,8 @@
  * If the cursor is still below the index of the callback to be removed, then the caller will find `attention`
  * set before it calls that one, will take the lock, and so see the slot emptied: removed. At the index: it
  * runs, or is about to, and nothing will stop it. Above: it has returned. One locked instruction per
- * callback, on either the lock or the slot, would say the same, and is what the peers do; it costs three times
- * as much as all the rest (DESIGN.md).
+ * callback, on either the lock or the slot, would say the same, and is what the peers do; it costs three
+ * times as much as all the rest (DESIGN.md).
  */
 #ifndef TOKEN_DELIVERY_H
 #define TOKEN_DELIVERY_H

@@ -1,5 +1,6 @@
 #include <cancel/fd.h>
 
+#include "clock.h"
 #include "delivery.h"
 #include "dispatcher.h"
 #include "registration.h"
@@ -71,10 +72,10 @@ static int poll_until(struct pollfd *fds, size_t count, const struct timespec *u
 
 	if (!until)
 		return ppoll(fds, count, NULL, NULL);
-	left_ns = until->tv_sec * CANCEL_SECOND + until->tv_nsec - waiting_now_ns();
+	left_ns = timespec_ns(until) - clock_monotonic_ns();
 	if (left_ns < 0)
 		left_ns = 0;
-	left = (struct timespec){left_ns / CANCEL_SECOND, left_ns % CANCEL_SECOND};
+	left = (struct timespec){left_ns / NS_PER_S, left_ns % NS_PER_S};
 	return ppoll(fds, count, &left, NULL);
 }
 

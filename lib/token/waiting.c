@@ -111,14 +111,6 @@ int waiting_sleep(const uint32_t *word, uint32_t value, const pthread_t *on, con
 
 /* --- time --------------------------------------------------------------------------------------------- */
 
-int64_t waiting_now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
 const struct timespec *waiting_until_at(struct timespec *until, int64_t at_ns)
 {
 	if (at_ns == CANCEL_FOREVER)
@@ -133,12 +125,12 @@ const struct timespec *waiting_until(struct timespec *until, int64_t timeout_ns)
 
 	if (timeout_ns < 0)
 		timeout_ns = 0;
-	if (__builtin_add_overflow(waiting_now_ns(), timeout_ns, &at_ns))
+	if (__builtin_add_overflow(clock_monotonic_ns(), timeout_ns, &at_ns))
 		at_ns = CANCEL_FOREVER;
 	return waiting_until_at(until, at_ns);
 }
 
 bool waiting_is_over(const struct timespec *until)
 {
-	return waiting_now_ns() >= until->tv_sec * NS_PER_S + until->tv_nsec;
+	return clock_monotonic_ns() >= timespec_ns(until);
 }

@@ -25,9 +25,6 @@ int waiting_sleep(const uint32_t *word, uint32_t value, const pthread_t *on, con
 /* In the child of a fork: nobody waits. */
 void waiting_forget(void);
 
-/* Nanoseconds of CLOCK_MONOTONIC. */
-int64_t waiting_now_ns(void);
-
 /* The end of a wait that begins now and lasts `timeout_ns`, in `until`; NULL for no limit. */
 const struct timespec *waiting_until(struct timespec *until, int64_t timeout_ns);
 bool waiting_is_over(const struct timespec *until);

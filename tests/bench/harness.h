@@ -30,7 +30,7 @@ struct bench_budget {
 	double limit;
 };
 /* clang-format off */
-#define RATIO(times) {BUDGET_RATIO, times} /* at most so many times the peer's, to the hundredth */
+#define RATIO(times) {BUDGET_RATIO, times} /* at most so many times the peer's */
 #define VALUE(units) {BUDGET_VALUE, units} /* at most so many of the row's units */
 /* clang-format on */
 

@@ -14,6 +14,7 @@
  * processed record not read before a decision; the answer "already pending" given without the lock; a sweep
  * that removes a processed record whose litter still stands; a drop renamed over another one in tmp/.
  */
+#include "environment.h"
 #include "ledger.h"
 #include "spool_dir.h"
 
@@ -43,7 +44,6 @@ enum {
 	THREADS = 3,
 	NAMES = 5,
 	RUN_DEFAULT_S = 5,
-	RUN_LONGEST_S = 24 * 3600,
 	GUILTY_S = 2,
 	DROP_LIFE_S = 100 * 86400,
 	DROP_SLOWEST_NS = 1000000000, /* a drop this long in the writing may be taken in half written */
@@ -802,18 +802,10 @@ static long mixture_without_locks(long *done)
 	return seen;
 }
 
-static int run_seconds(void)
-{
-	const char *text = getenv("RUN_SECONDS");
-	long seconds = text ? strtol(text, NULL, 10) : 0;
-
-	return seconds > 0 && seconds < RUN_LONGEST_S ? (int)seconds : RUN_DEFAULT_S;
-}
-
 static int run(void)
 {
 	long *done = mmap(NULL, 2 * sizeof(*done), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int seconds = run_seconds(), wrong = one_id();
+	int seconds = (int)environment_number("RUN_SECONDS", RUN_DEFAULT_S), wrong = one_id();
 	struct ledger_verdict verdict;
 	long guilty;
 

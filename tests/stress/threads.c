@@ -7,6 +7,7 @@
  * uses them outside spool_enter and spool_leave; a request published into the spool that was put away, and
  * forgotten; the old descriptors not closed.
  */
+#include "environment.h"
 #include "spool_dir.h"
 
 #include <cancel/cancel.h>
@@ -28,7 +29,6 @@ enum {
 	NAMES = 7,
 	ACCEPTED_MAX = 200000, /* of one thread; then it asks no more */
 	RUN_DEFAULT_S = 3,
-	RUN_LONGEST_S = 24 * 3600,
 	SWAP_PAUSE_NS = 3000000,
 	ID_SIZE = CANCEL_REQUEST_ID_LENGTH + 1,
 };
@@ -368,19 +368,11 @@ static void run_all(struct actor actors[ACTORS], long *swaps, int seconds)
 	(void)pthread_join(swapper, NULL);
 }
 
-static int run_seconds(void)
-{
-	const char *text = getenv("RUN_SECONDS");
-	long seconds = text ? strtol(text, NULL, 10) : 0;
-
-	return seconds > 0 && seconds < RUN_LONGEST_S ? (int)seconds : RUN_DEFAULT_S;
-}
-
 int main(void)
 {
 	static struct actor actors[ACTORS];
 	long swaps = 0, done = 0, accepted = 0, lost;
-	int seconds = run_seconds(), descriptors, leaked;
+	int seconds = (int)environment_number("RUN_SECONDS", RUN_DEFAULT_S), descriptors, leaked;
 
 	spool_dir_make(&dir);
 	(void)snprintf(other_path, sizeof(other_path), "%s/other", dir.root);

@@ -1,4 +1,5 @@
 #include "stress_run.h"
+#include "environment.h"
 
 #include "fence.h"
 
@@ -14,7 +15,6 @@
 
 enum {
 	RUN_DEFAULT_S = 2,
-	RUN_LONGEST_S = 24 * 3600,
 	WATCHDOG_DEFAULT_S = 60,
 	WATCHDOG_LOOK_NS = 200000000,
 	COMPLAINTS_MAX = 20, /* then it is clear enough */
@@ -42,14 +42,6 @@ static atomic_ulong rounds, steps; /* of this part; of the watchdog */
 static unsigned long all_rounds;
 static int64_t part_ends_ns;
 static atomic_int complaints;
-
-static long environment_number(const char *name, long otherwise)
-{
-	const char *text = getenv(name);
-	long number = text ? strtol(text, NULL, 10) : 0;
-
-	return number > 0 && number < RUN_LONGEST_S ? number : otherwise;
-}
 
 /* --- what is wrong ------------------------------------------------------------------------------------ */
 

@@ -1,5 +1,6 @@
 /* Causes: compared by address, handed down through links, and, if they are counted, released once. */
 #include "token_calls.h"
+#include "token_counted.h"
 
 #include <cancel/cancel.h>
 
@@ -143,28 +144,11 @@ Test(token_cause, children_get_their_parents_own_cause)
 
 /* --- counted ones ------------------------------------------------------------------------------------- */
 
-struct counted {
-	struct cancel_cause cause;
-	int released;
-};
-
-static void release(struct cancel_cause *cause)
-{
-	((struct counted *)cause)->released++;
-}
-
-static void counted_make(struct counted *counted)
-{
-	counted->cause = (struct cancel_cause)CANCEL_CAUSE_INIT(CANCEL_KIND_USER, "counted");
-	counted->cause.release = release;
-	counted->released = 0;
-}
-
 Test(token_cause, a_counted_one_is_released_by_its_makers_drop_if_nobody_else_holds_it)
 {
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cancel_cause_hold(&counted.cause);
 	cancel_cause_drop(&counted.cause);
 	cr_assert_eq(counted.released, 0);
@@ -175,9 +159,9 @@ Test(token_cause, a_counted_one_is_released_by_its_makers_drop_if_nobody_else_ho
 Test(token_cause, a_source_holds_a_counted_one_until_its_end)
 {
 	struct cancel_source source = CANCEL_SOURCE_INIT;
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cr_assert_eq(cancel_source_cancel(&source, &counted.cause), 1);
 	cancel_cause_drop(&counted.cause);
 	cr_assert_eq(counted.released, 0);
@@ -189,9 +173,9 @@ Test(token_cause, a_source_holds_a_counted_one_until_its_end)
 Test(token_cause, a_cancel_that_lost_holds_nothing)
 {
 	struct cancel_source source = CANCEL_SOURCE_INIT;
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cr_assert_eq(cancel_source_cancel(&source, &quota), 1);
 	cr_assert_eq(cancel_source_cancel(&source, &counted.cause), 0);
 	cr_assert_eq(cancel_source_cancel_deferred(&source, &counted.cause), 0);
@@ -205,9 +189,9 @@ Test(token_cause, a_cancel_that_lost_holds_nothing)
 Test(token_cause, a_sources_own_counted_one_is_held_only_once_it_is_cancelled)
 {
 	struct cancel_source source;
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cancel_source_init(&source, &counted.cause);
 	cr_assert_eq(cancel_source_fini(&source), 0);
 	cr_assert_eq(counted.released, 0, "nobody cancelled it");
@@ -222,9 +206,9 @@ Test(token_cause, a_sources_own_counted_one_is_held_only_once_it_is_cancelled)
 Test(token_cause, every_source_that_it_reached_holds_a_counted_one)
 {
 	enum { LEVELS = 5 };
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	memset(sources, 0, sizeof(sources));
 	link_chain(LEVELS);
 	cr_assert_eq(cancel_source_cancel(&sources[0], &counted.cause), 1);
@@ -241,9 +225,9 @@ Test(token_cause, a_child_that_outlives_the_root_keeps_a_counted_one)
 {
 	struct cancel_source parent = CANCEL_SOURCE_INIT, child = CANCEL_SOURCE_INIT;
 	struct cancel_link link;
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cr_assert_eq(cancel_link_add(&link, &child, cancel_source_token(&parent)), 0);
 	cr_assert_eq(cancel_source_cancel(&parent, &counted.cause), 1);
 	cancel_cause_drop(&counted.cause);
@@ -259,9 +243,9 @@ Test(token_cause, a_child_that_comes_late_holds_a_counted_one)
 {
 	struct cancel_source parent = CANCEL_SOURCE_INIT, child = CANCEL_SOURCE_INIT;
 	struct cancel_link link;
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cr_assert_eq(cancel_source_cancel(&parent, &counted.cause), 1);
 	cancel_cause_drop(&counted.cause);
 	cr_assert_eq(cancel_link_add(&link, &child, cancel_source_token(&parent)), 1);
@@ -277,9 +261,9 @@ static void expect_held_by_both(int (*cancel)(struct cancel_source *source, cons
 {
 	struct cancel_source parent = CANCEL_SOURCE_INIT, child = CANCEL_SOURCE_INIT;
 	struct cancel_link link;
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cr_assert_eq(cancel_link_add(&link, &child, cancel_source_token(&parent)), 0);
 	cr_assert_eq(cancel(&parent, &counted.cause), 1);
 	cancel_cause_drop(&counted.cause);
@@ -308,9 +292,9 @@ Test(token_cause, a_counted_one_goes_with_a_source_that_ends_in_its_own_callback
 {
 	struct cancel_source source = CANCEL_SOURCE_INIT;
 	struct token_callee callees[2];
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	token_callees_add(callees, 2, cancel_source_token(&source), &calls);
 	callees[1].act = end_source;
 	callees[1].arg = &source;
@@ -326,9 +310,9 @@ Test(token_cause, one_that_is_held_is_valid_without_its_source)
 {
 	struct cancel_source source = CANCEL_SOURCE_INIT;
 	const struct cancel_cause *cause;
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cr_assert_eq(cancel_source_cancel(&source, &counted.cause), 1);
 	cancel_cause_drop(&counted.cause);
 	cause = cancel_token_cause(cancel_source_token(&source));
@@ -343,9 +327,9 @@ Test(token_cause, one_that_is_held_is_valid_without_its_source)
 Test(token_cause, a_counted_one_goes_with_a_source_on_the_heap)
 {
 	struct cancel_source *source = cancel_source_new(NULL);
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cr_assert_eq(cancel_source_cancel(source, &counted.cause), 1);
 	cancel_cause_drop(&counted.cause);
 	cr_assert_eq(cancel_source_drop(source), 0);

@@ -1,5 +1,6 @@
 /* Deadlines: never early, in time, stopped and set anew; by a clock that the test moves, where it can. */
 #include "token_calls.h"
+#include "token_counted.h"
 #include "token_gate.h"
 #include "token_thread.h"
 
@@ -310,40 +311,23 @@ Test(token_deadline, it_says_how_much_time_is_left)
 
 /* --- a counted cause --------------------------------------------------------------------------------- */
 
-struct counted {
-	struct cancel_cause cause;
-	int released;
-};
-
-static void release(struct cancel_cause *cause)
-{
-	((struct counted *)cause)->released++;
-}
-
-static void counted_make(struct counted *counted)
-{
-	counted->cause = (struct cancel_cause)CANCEL_CAUSE_INIT(CANCEL_KIND_USER, "counted");
-	counted->cause.release = release;
-	counted->released = 0;
-}
-
 Test(token_deadline, it_holds_a_counted_cause_while_it_is_armed)
 {
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cr_assert_eq(cancel_deadline_set(&deadline, &source, CANCEL_SECOND, &counted.cause), 0);
 	cancel_cause_drop(&counted.cause);
 	cr_assert_eq(counted.released, 0);
 	cr_assert_eq(cancel_deadline_stop(&deadline), 1);
 	cr_assert_eq(counted.released, 1);
 	cr_assert_eq(cancel_deadline_stop(&deadline), 0);
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cr_assert_eq(cancel_deadline_set(&deadline, &source, CANCEL_SECOND, &counted.cause), 0);
 	cancel_cause_drop(&counted.cause);
 	cr_assert_eq(cancel_deadline_set(&deadline, &source, CANCEL_SECOND, NULL), 0);
 	cr_assert_eq(counted.released, 1, "set anew, with another");
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cr_assert_eq(cancel_deadline_set(&deadline, &source, CANCEL_SECOND, &counted.cause), 0);
 	cancel_cause_drop(&counted.cause);
 	cr_assert_eq(cancel_deadline_set(&deadline, &source, CANCEL_FOREVER, NULL), 0);
@@ -355,9 +339,9 @@ Test(token_deadline, it_hands_a_counted_cause_on_to_the_source)
 	static const int64_t delays_ns[] = {CANCEL_SECOND, 0};
 
 	for (size_t i = 0; i < sizeof(delays_ns) / sizeof(delays_ns[0]); i++) {
-		struct counted counted;
+		struct token_counted counted;
 
-		counted_make(&counted);
+		token_counted_make(&counted);
 		cancel_source_init(&source, NULL);
 		cr_assert_eq(cancel_deadline_set(&deadline, &source, delays_ns[i], &counted.cause), 0);
 		cancel_cause_drop(&counted.cause);
@@ -373,9 +357,9 @@ Test(token_deadline, it_hands_a_counted_cause_on_to_the_source)
 
 Test(token_deadline, one_that_comes_after_a_cancel_drops_its_counted_cause)
 {
-	struct counted counted;
+	struct token_counted counted;
 
-	counted_make(&counted);
+	token_counted_make(&counted);
 	cr_assert_eq(cancel_deadline_set(&deadline, &source, CANCEL_SECOND, &counted.cause), 0);
 	cancel_cause_drop(&counted.cause);
 	cr_assert_eq(cancel_source_cancel(&source, NULL), 1);

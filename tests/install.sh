@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `make install` leaves: the right files, a library that exports its API and nothing else, a .pc file
-# with which a program builds against both libraries, completions that complete.
+# with which a program builds against both libraries, tokens that need no other library, completions that complete.
 #
 #     install.sh BUILD_DIRECTORY
 set -u
@@ -200,6 +200,60 @@ check_building() {
 	dynamic "$work/static" NEEDED | grep -q libcancel && wrong 'a static program needs the shared library'
 }
 
+# A program that uses tokens and no spool, with something of each area; a deadline starts the dispatcher.
+write_token_program() {
+	cat >"$work/tokens.c" <<'END'
+#include <cancel/cancel.h>
+
+#include <stdio.h>
+
+static void say(void *arg, struct cancel_token token)
+{
+	(void)token;
+	puts(arg);
+}
+
+int main(void)
+{
+	struct cancel_source user = CANCEL_SOURCE_INIT, stop;
+	struct cancel_deadline deadline = CANCEL_DEADLINE_INIT;
+	struct cancel_registration registration;
+	struct cancel_token token = cancel_source_token(&user);
+	struct cancel_link link;
+	struct cancel_fd fd;
+
+	if (cancel_linked_init(&stop, NULL, &link, &token, 1) ||
+	    cancel_registration_add(&registration, cancel_source_token(&stop), say, "stopped") ||
+	    cancel_fd_open(&fd, cancel_source_token(&stop)) < 0 ||
+	    cancel_deadline_set(&deadline, &user, 3600 * CANCEL_SECOND, NULL))
+		return 1;
+	(void)cancel_source_cancel(&user, NULL);
+	if (cancel_token_wait(cancel_source_token(&stop), CANCEL_FOREVER) < 0)
+		return 2;
+	(void)cancel_deadline_stop(&deadline);
+	cancel_fd_close(&fd);
+	(void)cancel_registration_remove(&registration);
+	(void)cancel_linked_fini(&stop, &link, 1);
+	return cancel_source_fini(&user) ? 3 : 0;
+}
+END
+}
+
+# As libcancel(3) says.
+check_tokens() {
+	write_token_program
+	${CC:-cc} -Wall -Werror -o "$work/tokens" -I"$usr/include" "$work/tokens.c" -L"$usr/lib" \
+		-l:libcancel.a -lpthread >"$work/log" 2>&1 || {
+		wrong "a program that uses tokens only does not link without libyaml and libjansson
+$(cat "$work/log")"
+		return
+	}
+	said=$("$work/tokens" 2>&1) || wrong "a program that uses tokens only fails with $?: $said"
+	[ "$said" = stopped ] || wrong "a program that uses tokens only says '$said', not 'stopped'"
+	dynamic "$work/tokens" NEEDED | grep -E 'cancel|yaml|jansson' &&
+		wrong 'a program that uses tokens only needs a library besides libc'
+}
+
 # --- completion -----------------------------------------------------------------------------------
 
 # Completing the word `$2` of the program `$1` gives exactly `$3`.
@@ -228,7 +282,8 @@ check_programs
 check_links
 check_symbols
 check_building
+check_tokens
 check_completions
 [ "$failures" = 0 ] || exit 1
 echo "install: $(wc -l <"$work/files") files, $(grep -c /man/ "$work/files") of them manual pages;" \
-	"$(wc -l <"$work/symbols") symbols; builds shared and static"
+	"$(wc -l <"$work/symbols") symbols; builds shared and static, tokens alone"

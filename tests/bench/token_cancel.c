@@ -1,11 +1,14 @@
 /* Cancelling, by the callback. To register them is not timed, and neither is to end what was cancelled. */
+#include "fence.h"
 #include "peer_stop_token.h"
+#include "process.h"
 #include "token_loop.h"
 
 #include <cancel/registration.h>
 #include <cancel/source.h>
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* Small sources are cancelled several in a row: a look at the clock costs too. */
 #define CALLBACKS_AT_ONCE 1000
@@ -112,6 +115,31 @@ static double stop_token_ns(long callbacks)
 	return each_ns(&theirs, callbacks);
 }
 
+/* --- without membarrier ------------------------------------------------------------------------------- */
+
+static void measure_refused(const void *arg)
+{
+	double *const *ns = arg;
+
+	fence_give_up();
+	**ns = ours_ns(CALLBACKS_AT_ONCE);
+}
+
+/* In a child, because giving up cannot be undone. */
+static double refused_ns(const struct place *place)
+{
+	double *shared, ns;
+
+	(void)place;
+	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		bench_fail("out of memory");
+	(void)process_fork_time_ns(measure_refused, &shared);
+	ns = *shared;
+	(void)munmap(shared, sizeof *shared);
+	return ns;
+}
+
 /* --- rows --------------------------------------------------------------------------------------------- */
 
 #define CROWD_OF(size)                                             \
@@ -145,6 +173,13 @@ static const struct bench rows[] = {
 	ROW(100, "100", RATIO(0.5)),
 	ROW(1000, "1,000", RATIO(0.5)),
 	ROW(1000000, "1,000,000", RATIO(0.5)),
+	{.name = "token: cancel, each of 1,000, no membarrier (with it)",
+	 .unit = "ns",
+	 .peer = "the same, with membarrier",
+	 .repetitions = TOKEN_REPETITIONS,
+	 .lacks = token_loop_lacks_membarrier,
+	 .ours = refused_ns,
+	 .theirs = ours_1000},
 };
 static struct bench_group group = {.rows = rows, .count = COUNT(rows), .set_up = token_loop_alone};
 BENCH_GROUP(group)

@@ -1,5 +1,7 @@
 #include "token_loop.h"
 
+#include "fence.h"
+
 #include <pthread.h>
 #include <string.h>
 #include <sys/single_threaded.h>
@@ -33,6 +35,11 @@ void token_loop_threaded(const struct place *place)
 	if (code)
 		bench_fail("cannot start a thread: %s", strerror(code));
 	(void)pthread_join(thread, NULL);
+}
+
+const char *token_loop_lacks_membarrier(void)
+{
+	return fence_is_offered() ? NULL : "membarrier(2)";
 }
 
 void token_loop_atomic_add(long count)

@@ -30,6 +30,9 @@ double token_loop_ns(token_loop *loop, long count);
 void token_loop_alone(const struct place *place);
 void token_loop_threaded(const struct place *place);
 
+/* For rows about membarrier(2): what is missing where the system refuses it. */
+const char *token_loop_lacks_membarrier(void);
+
 /* What the figures are made of: one locked instruction that nobody else wants, one look at the clock. */
 void token_loop_atomic_add(long count);
 void token_loop_clock(long count);

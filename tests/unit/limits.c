@@ -231,7 +231,8 @@ Test(limits, CANCEL_REFUSED_FILES_MAX_files)
 	cr_assert(there("pending/a.json"));
 }
 
-/* CANCEL_LOCK_WAIT_MS is in lock.c: a test of ten seconds, made once. */
+/* CANCEL_LOCK_WAIT_MS is in lock.c: a test of ten seconds, made once. CANCEL_PATH_MAX is in config.c,
+ * CANCEL_LINK_DEPTH_MAX in token_link.c, CANCEL_WAIT_ANY_MAX and CANCEL_POLL_MAX in token_token.c. */
 
 Test(limits, CANCEL_EXPIRES_MAX_S_seconds)
 {

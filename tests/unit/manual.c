@@ -1,4 +1,4 @@
-/* The manual pages: they name what the headers offer, and their examples do what they say. */
+/* The manual pages: they name what the headers offer, and their examples, and README.md's, work. */
 #include "asking.h"
 #include "name.h"
 #include "process.h"
@@ -401,21 +401,27 @@ static char *example(const char *page, const char *beginning)
 	return text;
 }
 
-static void compile(const char *page, const char *program)
+static void compile_text(const char *program, const char *text)
 {
-	char beginning[64], path[64], line[1024];
-	char *text;
+	char path[64], line[1024];
 
-	(void)snprintf(beginning, sizeof beginning, "/* %s.c: ", program);
-	text = example(page, beginning);
 	(void)snprintf(path, sizeof path, "%s/%s.c", dir.root, program);
 	write_file(path, text);
-	free(text);
 	(void)snprintf(line, sizeof line,
 		       "cc -Wall -Wextra -Werror %s -I" SOURCE_DIR "/lib/include -o %s %s.c " BUILD_DIR
 		       "/libcancel.a -lyaml -ljansson -lpthread",
 		       VARIANT_FLAGS, program, program);
 	expect_shell(line, NULL, 0, "", "");
+}
+
+static void compile(const char *page, const char *program)
+{
+	char beginning[64], *text;
+
+	(void)snprintf(beginning, sizeof beginning, "/* %s.c: ", program);
+	text = example(page, beginning);
+	compile_text(program, text);
+	free(text);
 }
 
 static bool is_not_empty(void *path)
@@ -569,6 +575,75 @@ Test(manual, examples_of_tokens_end_by_a_signal)
 	/* The shell's word goes through the loop first, so its handler is there. */
 	expect_sigterm("exec <>fifo && echo ready >fifo && exec ./print", NULL, "ready\n", 0,
 		       "ready\nstopped: SIGTERM\n");
+}
+
+/* --- README.md -------------------------------------------------------------------------------------- */
+
+#define README        SOURCE_DIR "/README.md"
+#define SNIPPET_BEGIN "\n```c\n"
+#define SNIPPET_END   "\n```\n"
+
+/* The one snippet of C. Freed by the caller. */
+static char *readme_snippet(void)
+{
+	char *text = read_file(README), *begin = strstr(text, SNIPPET_BEGIN), *end;
+
+	cr_assert(begin, "README.md has no C");
+	begin += strlen(SNIPPET_BEGIN);
+	end = strstr(begin, SNIPPET_END);
+	cr_assert(end, "the C of README.md has no end");
+	cr_assert_null(strstr(end, SNIPPET_BEGIN), "README.md has more C, which this test does not compile");
+	end[1] = '\0';
+	memmove(text, begin, strlen(begin) + 1);
+	return text;
+}
+
+/* What the snippet takes for granted: four blocks, and a user who may stop while the second is hashed. */
+static const char around_snippet[] =
+	"#include <cancel/cancel.h>\n"
+	"#include <errno.h>\n"
+	"#include <stdio.h>\n"
+	"struct block { int number; };\n"
+	"static struct cancel_source users;\n"
+	"static int blocks, stop_at;\n"
+	"static bool next_block(struct block *block)\n"
+	"{\n"
+	"	block->number = ++blocks;\n"
+	"	return blocks <= 4;\n"
+	"}\n"
+	"static void hash(struct block *block)\n"
+	"{\n"
+	"	printf(\"%%d \", block->number);\n"
+	"	if (block->number == stop_at)\n"
+	"		(void)cancel_source_cancel(&users, NULL);\n"
+	"}\n"
+	"static int work(struct cancel_token user)\n"
+	"{\n"
+	"	struct block block;\n"
+	"	int result;\n"
+	"%s"
+	"	return result;\n"
+	"}\n"
+	"int main(int argc, char **argv)\n"
+	"{\n"
+	"	int result;\n"
+	"	(void)argv;\n"
+	"	stop_at = argc > 1 ? 2 : 0;\n"
+	"	result = work(cancel_source_token(&users));\n"
+	"	puts(result == 0 ? \"done\" : result == -ECANCELED ? \"cancelled\" : \"wrong\");\n"
+	"	return 0;\n"
+	"}\n";
+
+Test(manual, c_of_readme_does_what_it_says)
+{
+	char *snippet = readme_snippet(), program[4096];
+
+	cr_assert_lt(strlen(snippet) + sizeof around_snippet, sizeof program);
+	(void)snprintf(program, sizeof program, around_snippet, snippet);
+	compile_text("readme", program);
+	expect_shell("./readme", NULL, 0, "1 2 3 4 done\n", "");
+	expect_shell("./readme stop", NULL, 0, "1 2 cancelled\n", "");
+	free(snippet);
 }
 
 /* --- names in another language ---------------------------------------------------------------------- */

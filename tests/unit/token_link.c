@@ -196,31 +196,47 @@ Test(token_link, parents_can_be_added_at_any_time)
 
 /* --- several parents at once -------------------------------------------------------------------------- */
 
+/* A child of nodes[0], nodes[1] and nodes[2], made in memory that held anything. */
+struct family {
+	struct cancel_token parents[3];
+	struct cancel_source child;
+	struct cancel_link links[3];
+};
+
+static void make_family(struct family *family)
+{
+	set_up();
+	memset(family, 0xff, sizeof(*family));
+	for (int i = 0; i < 3; i++)
+		family->parents[i] = token_of(i);
+}
+
+/* The child has ended: no parent knows of it. */
+static void leave_family(struct family *family)
+{
+	memset(family, 0xff, sizeof(*family));
+	for (int i = 0; i < 3; i++)
+		(void)cancel_source_cancel(&nodes[i].source, NULL);
+}
+
 Test(token_link, linked_init_makes_a_source_that_follows_all)
 {
 	for (int fired = 0; fired < 3; fired++) {
-		struct cancel_token parents[3];
-		struct cancel_source child;
-		struct cancel_link links[3];
+		struct family family;
+		struct cancel_token token = cancel_source_token(&family.child);
 
-		set_up();
-		for (int i = 0; i < 3; i++)
-			parents[i] = token_of(i);
-		memset(&child, 0xff, sizeof(child));
-		memset(links, 0xff, sizeof(links));
-		cr_assert_eq(cancel_linked_init(&child, NULL, links, parents, 3), 0);
-		cr_assert(!cancel_token_requested(cancel_source_token(&child)));
-		cr_assert_eq(cancel_linked_which(links, 3), -1);
+		make_family(&family);
+		cr_assert_eq(cancel_linked_init(&family.child, NULL, family.links, family.parents, 3), 0);
+		cr_assert(!cancel_token_requested(token));
+		cr_assert_eq(cancel_linked_which(family.links, 3), -1);
 		cr_assert_eq(cancel_source_cancel(&nodes[fired].source, NULL), 1);
-		cr_assert(cancel_token_requested(cancel_source_token(&child)));
-		cr_assert_eq(cancel_linked_which(links, 3), fired);
-		cr_assert_eq(cancel_token_origin(cancel_source_token(&child)), &nodes[fired].source);
-		cr_assert_eq(cancel_linked_fini(&child, links, 3), 0);
-		cr_assert_eq(cancel_linked_which(links, 3), fired, "the end does not change who it was");
-		memset(&child, 0xff, sizeof(child));
-		memset(links, 0xff, sizeof(links));
-		for (int i = 0; i < 3; i++)
-			(void)cancel_source_cancel(&nodes[i].source, NULL);
+		cr_assert(cancel_token_requested(token));
+		cr_assert_eq(cancel_linked_which(family.links, 3), fired);
+		cr_assert_eq(cancel_token_origin(token), &nodes[fired].source);
+		cr_assert_eq(cancel_linked_fini(&family.child, family.links, 3), 0);
+		cr_assert_eq(cancel_linked_which(family.links, 3), fired,
+			     "the end does not change who it was");
+		leave_family(&family);
 	}
 }
 
@@ -257,26 +273,18 @@ Test(token_link, linked_init_without_any_parent_makes_a_source)
 Test(token_link, linked_init_with_a_cancelled_parent_says_so)
 {
 	for (int fired = 0; fired < 3; fired++) {
-		struct cancel_token parents[3];
-		struct cancel_source child;
-		struct cancel_link links[3];
+		struct family family;
+		struct cancel_token token = cancel_source_token(&family.child);
 
-		set_up();
-		for (int i = 0; i < 3; i++)
-			parents[i] = token_of(i);
+		make_family(&family);
 		cr_assert_eq(cancel_source_cancel(&nodes[fired].source, &quota), 1);
-		memset(&child, 0xff, sizeof(child));
-		memset(links, 0xff, sizeof(links));
-		cr_assert_eq(cancel_linked_init(&child, NULL, links, parents, 3), 1);
-		cr_assert(cancel_token_requested(cancel_source_token(&child)));
-		cr_assert_eq(cancel_token_cause(cancel_source_token(&child)), &quota);
-		cr_assert_eq(cancel_token_origin(cancel_source_token(&child)), &nodes[fired].source);
-		cr_assert_eq(cancel_linked_which(links, 3), fired);
-		cr_assert_eq(cancel_linked_fini(&child, links, 3), 0);
-		memset(&child, 0xff, sizeof(child));
-		memset(links, 0xff, sizeof(links));
-		for (int i = 0; i < 3; i++)
-			(void)cancel_source_cancel(&nodes[i].source, NULL);
+		cr_assert_eq(cancel_linked_init(&family.child, NULL, family.links, family.parents, 3), 1);
+		cr_assert(cancel_token_requested(token));
+		cr_assert_eq(cancel_token_cause(token), &quota);
+		cr_assert_eq(cancel_token_origin(token), &nodes[fired].source);
+		cr_assert_eq(cancel_linked_which(family.links, 3), fired);
+		cr_assert_eq(cancel_linked_fini(&family.child, family.links, 3), 0);
+		leave_family(&family);
 	}
 }
 

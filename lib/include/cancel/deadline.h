@@ -12,8 +12,8 @@
  * deadlines after it: hand long work on.
  *
  * A deadline never fires early. It is not counted while the machine is suspended (CLOCK_MONOTONIC). It
- * allocates nothing; setting and stopping one costs as much as reading the clock, and a system call only
- * when it is the next that is due.
+ * allocates nothing; setting and stopping one costs about as much again as reading the clock, and a system
+ * call only when it is the next that is due.
  *
  * Cancelling the source does not stop its deadlines. A deadline borrows its source: stop it before
  * cancel_source_fini, which does not know of it. One deadline is used by one thread at a

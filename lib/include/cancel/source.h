@@ -169,9 +169,9 @@ CANCEL_API int cancel_source_cancel_deferred(struct cancel_source *source, const
 
 /**
  * Cancel from a signal handler. The source reads cancelled and cancel_token_wait on it wakes before this
- * returns; its children, its descriptors and its callbacks follow on the dispatcher, within tens of
- * microseconds. Call cancel_dispatcher_start before you install the handler: without it they follow only
- * when it is started, or when somebody ends the source or calls cancel_source_quiesce on it.
+ * returns; its children, its descriptors and its callbacks follow soon after, on the dispatcher. Call
+ * cancel_dispatcher_start before you install the handler: without it they follow only when it is started, or
+ * when somebody ends the source or calls cancel_source_quiesce on it.
  *
  * @return 1: this call cancelled it; 0: it was cancelled before. errno is as it was.
  *

@@ -42,6 +42,7 @@ spool_sees  := base spool
 config_sees := base config
 token_sees  := base token
 watch_sees  := base spool watch
+task_sees   := base spool config token watch task
 layer        = $(word 2,$(subst /, ,$<))
 
 LIB_SOURCES  := $(wildcard lib/*/*.c)
@@ -84,7 +85,7 @@ PROGRAM_LIBS := -l:libyaml.a -l:libjansson.a -lpthread
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # Tests may see all of lib.
-TEST_INCLUDES := -Ilib/include $(addprefix -Ilib/,base spool config watch token) -Itests/support
+TEST_INCLUDES := -Ilib/include $(addprefix -Ilib/,base spool config watch token task) -Itests/support
 TEST_DEFINES  := -DBUILD_DIR='"$(CURDIR)/$(B)"' -DSOURCE_DIR='"$(CURDIR)"'
 SUITES        := unit tool fault
 SUPPORT       := $(B)/tests/support.a
@@ -268,12 +269,12 @@ C_FILES := $(wildcard lib/*/*.[ch] lib/include/cancel/*.h cancelreq/*.[ch] cance
 # gcc 12 loses sight of what a copied structure takes along; LeakSanitizer looks at that instead.
 ANALYZER_BLIND := -Wno-analyzer-malloc-leak
 tidy:
-	clang-tidy --quiet $(wildcard lib/*/*.c) -- $(STD) -Ilib/include $(addprefix -Ilib/,base spool config watch token)
+	clang-tidy --quiet $(wildcard lib/*/*.c) -- $(STD) -Ilib/include $(addprefix -Ilib/,base spool config watch token task)
 	clang-tidy --quiet $(wildcard cancelreq/*.c cancelwatch/*.c) -- $(STD) -Ilib/include
 	cppcheck --quiet --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	  -Ilib/include $(addprefix -Ilib/,base spool config watch token) lib cancelreq cancelwatch
+	  -Ilib/include $(addprefix -Ilib/,base spool config watch token task) lib cancelreq cancelwatch
 	for f in $(LIB_SOURCES); do gcc $(STD) $(WARNINGS) -Werror -fanalyzer $(ANALYZER_BLIND) -O2 -Ilib/include \
-	  $(addprefix -Ilib/,base spool config watch token) -c -o /dev/null $$f || exit 1; done
+	  $(addprefix -Ilib/,base spool config watch token task) -c -o /dev/null $$f || exit 1; done
 format:
 	clang-format -i $(C_FILES)
 format-check:

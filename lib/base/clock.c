@@ -43,6 +43,13 @@ int64_t clock_monotonic_ns(void)
 	return timespec_ns(&now);
 }
 
+int64_t clock_coarse_ns(void)
+{
+	struct timespec now = clock_now(CLOCK_MONOTONIC_COARSE);
+
+	return timespec_ns(&now);
+}
+
 int64_t clock_monotonic_ms(void)
 {
 	struct timespec now = clock_now(CLOCK_MONOTONIC);

@@ -17,6 +17,8 @@ int64_t clock_realtime_us(void);
 int64_t clock_boottime_ns(void);
 int64_t clock_monotonic_ms(void);
 int64_t clock_monotonic_ns(void);
+/* CLOCK_MONOTONIC as of the last tick: a fifth of the cost, and behind by up to 10 ms, never ahead. */
+int64_t clock_coarse_ns(void);
 
 /* How far the wall clock is ahead of CLOCK_BOOTTIME. Constant in one boot unless somebody steps the clock:
  * both are slewed alike, and CLOCK_BOOTTIME counts suspended time too. */

@@ -5,6 +5,7 @@
  */
 #include "ask.h"
 
+#include "bell.h"
 #include "clock.h"
 #include "draft.h"
 #include "entry.h"
@@ -65,9 +66,8 @@ static void fill_requester(const struct cancel_spool *spool, struct cancel_party
 {
 	if (!party->host)
 		party->host = spool->host;
-	/* A program is called what its parent likes; a record that nobody can read would cancel nobody. */
-	if (!party->program && check_text(program_invocation_short_name, CANCEL_PARTY_TEXT_MAX, "", NULL) == 0)
-		party->program = program_invocation_short_name;
+	if (!party->program)
+		party->program = record_program();
 	party->uid = geteuid();
 	party->gid = getegid();
 	party->pid = getpid();
@@ -101,16 +101,24 @@ static int publish_failed(const struct cancel_spool *spool, const struct entry *
 			    QUOTE(entry->file), SPOOL_QUOTE(spool));
 }
 
+/* It stands: wake who runs it. */
+static int published(const struct cancel_spool *spool, const struct cancel_request *request)
+{
+	bell_ring(spool, request->task_id, CANCEL_COUNT_REQUESTED);
+	return CANCEL_REQUESTED;
+}
+
 static int merge_into(const struct cancel_spool *spool, const struct entry *entry, struct standing *found,
 		      const struct cancel_request *request, struct cancel_request *standing,
 		      struct cancel_error *error)
 {
-	int code = 0;
+	if (terms_merge(&found->pending_request, request)) {
+		int code = entry_rewrite(spool, entry, &found->pending_request, error);
 
-	if (terms_merge(&found->pending_request, request))
-		code = entry_rewrite(spool, entry, &found->pending_request, error);
-	if (code < 0)
-		return code;
+		if (code < 0)
+			return code;
+		bell_ring(spool, found->pending_request.task_id, CANCEL_COUNT_MERGED);
+	}
 	if (standing)
 		request_move(standing, &found->pending_request);
 	return CANCEL_ALREADY_PENDING;
@@ -144,7 +152,7 @@ static int take_over_unfinished(const struct cancel_spool *spool, const struct e
 {
 	int code = entry_rewrite(spool, entry, request, error);
 
-	return code < 0 ? code : CANCEL_REQUESTED;
+	return code < 0 ? code : published(spool, request);
 }
 
 static int resolve(const struct cancel_spool *spool, const struct entry *entry,
@@ -175,7 +183,7 @@ static int publish_draft(struct cancel_spool *spool, const struct draft *draft,
 		int code = draft_publish(spool, draft, true);
 
 		if (code != -EEXIST)
-			return code < 0 ? publish_failed(spool, entry, code, error) : CANCEL_REQUESTED;
+			return code < 0 ? publish_failed(spool, entry, code, error) : published(spool, request);
 		code = resolve(spool, entry, request, standing, error);
 		if (code != -EAGAIN)
 			return code;
@@ -230,7 +238,7 @@ static int ask_once(struct cancel_spool *spool, const struct entry *entry,
 	record_text_clear(&text);
 	if (code == -EEXIST)
 		return ask_locked(spool, entry, request, standing, error);
-	return code < 0 ? publish_failed(spool, entry, code, error) : CANCEL_REQUESTED;
+	return code < 0 ? publish_failed(spool, entry, code, error) : published(spool, request);
 }
 
 /* Who published it may not have asked for as much. */

@@ -6,6 +6,7 @@
 #include <cancel/batch.h>
 
 #include "ask.h"
+#include "bell.h"
 #include "draft.h"
 #include "error.h"
 #include "record.h"
@@ -152,10 +153,12 @@ static void publish_waiting(const struct cancel_batch *batch, const struct waiti
 		else
 			draft_forget(batch->spool, waiting->id);
 		spool_leave(batch->spool);
-		if (published)
+		if (published) {
+			bell_ring(batch->spool, request.task_id, CANCEL_COUNT_REQUESTED);
 			batch->report(batch->arg, waiting->tag, CANCEL_REQUESTED, &request, NULL);
-		else
+		} else {
 			publish_and_report(batch, &entry, &request, waiting->tag);
+		}
 	}
 	cancel_request_clear(&request);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int check_decision(const struct decision *decision, struct cancel_error *error)
+int decision_check(const struct decision *decision, struct cancel_error *error)
 {
 	size_t length = decision->detail ? strlen(decision->detail) : 0;
 
@@ -23,10 +23,10 @@ static int check_decision(const struct decision *decision, struct cancel_error *
 	return 0;
 }
 
-/* Enter, take in a drop of the name (it is pending too), and lock. A drop whose intake was killed meanwhile is
- * finished under the lock: published after the decision it would cancel once more. */
-static int begin(struct cancel_spool *spool, const struct entry *entry, struct name_lock *lock,
-		 struct cancel_error *error)
+/* A drop whose intake was killed meanwhile is finished under the lock: published after the decision it would cancel once
+ * more. */
+int entry_begin(struct cancel_spool *spool, const struct entry *entry, struct name_lock *lock,
+		struct cancel_error *error)
 {
 	int code = spool_enter(spool, error);
 
@@ -45,26 +45,22 @@ static int begin(struct cancel_spool *spool, const struct entry *entry, struct n
 	return code;
 }
 
-static void end(struct cancel_spool *spool, struct name_lock *lock)
+void entry_end(struct cancel_spool *spool, struct name_lock *lock)
 {
 	lock_drop(lock);
 	spool_leave(spool);
 }
 
-/* `absent` is set when the answer is that nothing is pending, which -ENOENT alone does not say: a spool that is
- * gone gives the same. */
 static int decide_entry(struct cancel_spool *spool, const struct entry *entry, const struct decision *decision,
-			struct cancel_request *decided, bool *absent, struct cancel_error *error)
+			struct cancel_request *decided, struct cancel_error *error)
 {
 	struct name_lock lock;
-	int code = begin(spool, entry, &lock, error);
+	int code = entry_begin(spool, entry, &lock, error);
 
-	*absent = false;
 	if (code < 0)
 		return code;
 	code = entry_decide(spool, entry, decision, decided, error);
-	*absent = code == -ENOENT;
-	end(spool, &lock);
+	entry_end(spool, &lock);
 	return code;
 }
 
@@ -75,52 +71,10 @@ int cancel_spool_decide(struct cancel_spool *spool, const char *task_id, const c
 	struct decision decision = {request_id, outcome, detail, NULL};
 	struct entry entry;
 	int code = entry_init(&entry, task_id, run, error);
-	bool absent;
 
 	if (code == 0)
-		code = check_decision(&decision, error);
-	return code < 0 ? code : decide_entry(spool, &entry, &decision, decided, &absent, error);
-}
-
-/* Count a name in if something was pending for it. */
-static int acknowledge_entry(struct cancel_spool *spool, const struct entry *entry,
-			     const struct decision *decision, struct cancel_request *decided,
-			     struct cancel_error *error)
-{
-	struct cancel_error problem;
-	bool absent;
-	int code = decide_entry(spool, entry, decision, decided, &absent, &problem);
-
-	if (absent)
-		return 0;
-	if (code < 0 && error)
-		*error = problem;
-	return code < 0 ? code : 1;
-}
-
-int cancel_spool_acknowledge(struct cancel_spool *spool, const char *task_id, const char *run,
-			     enum cancel_outcome outcome, const char *detail,
-			     struct cancel_request decided[2], struct cancel_error *error)
-{
-	struct decision decision = {NULL, outcome, detail, run};
-	struct entry task, own;
-	int count, more, code = entry_init(&task, task_id, NULL, error);
-
-	if (code == 0 && run)
-		code = entry_init(&own, task_id, run, error);
-	if (code == 0)
-		code = check_decision(&decision, error);
-	if (code < 0)
-		return code;
-	count = acknowledge_entry(spool, &task, &decision, decided, error);
-	if (!run)
-		return count;
-	/* What is wrong with one name does not keep the other waiting. */
-	more = acknowledge_entry(spool, &own, &decision, decided ? &decided[count > 0] : NULL,
-				 count < 0 ? NULL : error);
-	if (count < 0)
-		return count;
-	return more < 0 ? more : count + more;
+		code = decision_check(&decision, error);
+	return code < 0 ? code : decide_entry(spool, &entry, &decision, decided, error);
 }
 
 /* --- reset -------------------------------------------------------------------------------------------- */
@@ -179,10 +133,10 @@ int cancel_spool_reset(struct cancel_spool *spool, const char *task_id, const ch
 	int code = entry_init(&entry, task_id, run, error);
 
 	if (code == 0)
-		code = begin(spool, &entry, &lock, error);
+		code = entry_begin(spool, &entry, &lock, error);
 	if (code < 0)
 		return code;
 	code = reset_locked(spool, &entry, error);
-	end(spool, &lock);
+	entry_end(spool, &lock);
 	return code;
 }

@@ -1,5 +1,6 @@
 #include "entry.h"
 
+#include "bell.h"
 #include "clock.h"
 #include "draft.h"
 #include "error.h"
@@ -289,6 +290,25 @@ static int write_processed(const struct cancel_spool *spool, const struct entry 
 					    QUOTE(entry->name), SPOOL_QUOTE(spool));
 }
 
+static const enum cancel_count counts[] = {
+	[CANCEL_OUTCOME_STOPPED] = CANCEL_COUNT_STOPPED,     [CANCEL_OUTCOME_FINISHED] = CANCEL_COUNT_FINISHED,
+	[CANCEL_OUTCOME_FAILED] = CANCEL_COUNT_FAILED,	     [CANCEL_OUTCOME_REFUSED] = CANCEL_COUNT_REFUSED,
+	[CANCEL_OUTCOME_WITHDRAWN] = CANCEL_COUNT_WITHDRAWN, [CANCEL_OUTCOME_EXPIRED] = CANCEL_COUNT_EXPIRED,
+};
+
+/* Wake who runs it. An expired request stops nobody, and a sweep has many. */
+static void tell(const struct cancel_spool *spool, const struct cancel_request *decided)
+{
+	bool same_boot = decided->boot_id[0] && !strcmp(decided->boot_id, decided->processed_boot_id);
+
+	if (decided->outcome == CANCEL_OUTCOME_EXPIRED)
+		bell_count(spool, CANCEL_COUNT_EXPIRED);
+	else
+		bell_ring(spool, decided->task_id, counts[decided->outcome]);
+	if (decided->outcome == CANCEL_OUTCOME_STOPPED && same_boot)
+		bell_count_stop(spool, decided->processed_boottime_ns - decided->boottime_ns);
+}
+
 void request_move(struct cancel_request *target, struct cancel_request *source)
 {
 	*target = *source;
@@ -337,6 +357,7 @@ static int decide_standing(const struct cancel_spool *spool, const struct entry 
 	if (code == 0) {
 		/* If this fails it is litter, which counts for nothing. */
 		(void)entry_unlink_pending(spool, entry, &standing->pending_stat);
+		tell(spool, &standing->pending_request);
 		/* From the text, because the strings in hand are the caller's and the spool's. */
 		code = decided ? cancel_request_parse(decided, text.data, text.used, error) : 0;
 	}
@@ -406,5 +427,62 @@ int entry_decide(const struct cancel_spool *spool, const struct entry *entry, co
 	}
 	if (code < 0 && error)
 		*error = problem;
+	return code;
+}
+
+/* --- members of a group ------------------------------------------------------------------------------- */
+
+static void fill_member(const struct cancel_spool *spool, const struct entry *entry, const struct standing *standing,
+			const struct decision *decision, const struct cancel_request *group,
+			struct cancel_request *member)
+{
+	*member = *group;
+	member->json = NULL;
+	member->storage = NULL;
+	member->group = group->task_id;
+	member->task_id = entry->wanted.task_id;
+	member->run = entry->wanted.run;
+	fill_decision(spool, member, standing, decision);
+	/* It is no cancel of this name: other runs of it may not be in the group. */
+	(void)snprintf(member->last_cancel_id, sizeof member->last_cancel_id, "%s",
+		       standing->processed ? standing->processed_request.last_cancel_id : "");
+}
+
+static int note_member(const struct cancel_spool *spool, const struct entry *entry, const struct standing *standing,
+		       const struct decision *decision, const struct cancel_request *group,
+		       struct cancel_error *error)
+{
+	struct cancel_request member;
+	struct record_text text;
+	int code;
+
+	/* Litter without its processed record would come back to life. */
+	if (standing->litter) {
+		code = entry_unlink_pending(spool, entry, &standing->pending_stat);
+		if (code < 0 && code != -ENOENT)
+			return error_system(error, code, "cannot remove 'pending/%s' of spool '%s', which was decided",
+					    QUOTE(entry->file), SPOOL_QUOTE(spool));
+	}
+	fill_member(spool, entry, standing, decision, group, &member);
+	code = record_write_fitting(&text, &member, error);
+	if (code < 0)
+		return code;
+	code = write_processed(spool, entry, standing, &text, error);
+	record_text_clear(&text);
+	return code;
+}
+
+int entry_note_member(const struct cancel_spool *spool, const struct entry *entry, const struct decision *decision,
+		      const struct cancel_request *group, struct cancel_error *error)
+{
+	struct standing standing;
+	int code = entry_read(spool, entry, &standing, error);
+
+	if (code == -EBADMSG || code == -EINPROGRESS)
+		code = entry_read_processed(spool, entry, &standing, error);
+	if (code < 0)
+		return code;
+	code = note_member(spool, entry, &standing, decision, group, error);
+	standing_clear(&standing);
 	return code;
 }

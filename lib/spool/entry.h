@@ -3,6 +3,7 @@
 #define SPOOL_ENTRY_H
 
 #include "found.h"
+#include "lock.h"
 #include "store.h"
 
 #include <sys/stat.h>
@@ -56,6 +57,22 @@ struct decision {
 	const char *detail;
 	const char *worker_run; /* the run that decides; NULL: the one that the request names, if any */
 };
+
+/* Whether it may be made at all. */
+int decision_check(const struct decision *decision, struct cancel_error *error);
+
+/* Enter the spool, take in a drop of the name (it is pending too), and lock the name; entry_end answers a 0. */
+int entry_begin(struct cancel_spool *spool, const struct entry *entry, struct name_lock *lock,
+		struct cancel_error *error);
+void entry_end(struct cancel_spool *spool, struct name_lock *lock);
+
+/* Between spool_enter and spool_leave, without the lock: is it plain that nothing is pending? */
+bool entry_is_idle(struct cancel_spool *spool, const struct entry *entry);
+
+/* Under the lock: leave, as the name's latest decided record, that a run of it ended because of `group`, a request for
+ * another id. The name's own requests and what later runs remember stay as they are. */
+int entry_note_member(const struct cancel_spool *spool, const struct entry *entry, const struct decision *decision,
+		      const struct cancel_request *group, struct cancel_error *error);
 
 /* Under the lock: cancel_spool_decide. `decided` may be NULL. */
 int entry_decide(const struct cancel_spool *spool, const struct entry *entry, const struct decision *decision,

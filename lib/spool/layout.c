@@ -129,7 +129,7 @@ static int make_dir(const struct cancel_spool *spool, int root_fd, const char *n
 }
 
 /* Whole or not there: written under another name, linked if absent. */
-static int make_file(const struct cancel_spool *spool, int root_fd, const char *name, const char *text,
+int layout_make_file(const struct cancel_spool *spool, int root_fd, const char *name, const void *content, size_t size,
 		     mode_t mode, struct cancel_error *error)
 {
 	char id[CANCEL_REQUEST_ID_LENGTH + 1], draft[64];
@@ -141,13 +141,13 @@ static int make_file(const struct cancel_spool *spool, int root_fd, const char *
 	fd = openat(root_fd, draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return failed(spool, -errno, name, error);
-	code = file_write_all(fd, text, strlen(text));
+	code = file_write_all(fd, content, size);
 	if (code == 0)
 		code = spool_adopt(spool, fd, mode);
-	if (code == 0 && linkat(root_fd, draft, root_fd, name, 0) < 0)
+	if (code == 0 && renameat2(root_fd, draft, root_fd, name, RENAME_NOREPLACE) < 0)
 		code = -errno;
-	if (code == -EPERM || code == -EOPNOTSUPP || code == -ENOSYS) /* a filesystem without links */
-		code = renameat2(root_fd, draft, root_fd, name, RENAME_NOREPLACE) < 0 ? -errno : 0;
+	if (code == -EINVAL || code == -ENOSYS) /* a filesystem that cannot; it then has links */
+		code = linkat(root_fd, draft, root_fd, name, 0) < 0 ? -errno : 0;
 	file_close(fd);
 	(void)unlinkat(root_fd, draft, 0);
 	return code == 0 || code == -EEXIST ? 0 : failed(spool, code, name, error);
@@ -162,7 +162,7 @@ static int make_version(const struct cancel_spool *spool, int root_fd, struct ca
 	if (code < 0)
 		return failed(spool, code, FILE_VERSION, error);
 	(void)snprintf(text, sizeof text, VERSION_TEXT("%d", "%s") "\n", LAYOUT_VERSION, uuid);
-	return make_file(spool, root_fd, FILE_VERSION, text, spool->file_mode, error);
+	return layout_make_file(spool, root_fd, FILE_VERSION, text, strlen(text), spool->file_mode, error);
 }
 
 /* Directories that others made inside would belong to them, so only the owner and root make any. */
@@ -185,7 +185,7 @@ static int make_layout(const struct cancel_spool *spool, int root_fd, const stru
 	for (int i = SPOOL_TMP; code == 0 && i < SPOOL_DIR_COUNT; i++)
 		code = make_dir(spool, root_fd, dir_names[i], root->st_mode & 07777, error);
 	if (code == 0)
-		code = make_file(spool, root_fd, FILE_LOCK, "", spool->lock_mode, error);
+		code = layout_make_file(spool, root_fd, FILE_LOCK, "", 0, spool->lock_mode, error);
 	if (code == 0)
 		code = make_version(spool, root_fd, error);
 	return code;

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "error.h"
 #include "file.h"
+#include "hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,11 +27,7 @@ struct range {
 
 static struct range byte_of(const char *name)
 {
-	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-
-	for (; *name; name++)
-		hash = (hash ^ (unsigned char)*name) * 0x100000001b3;
-	return (struct range){(off_t)(hash >> 2), 1};
+	return (struct range){(off_t)(hash_text(name) >> 2), 1};
 }
 
 static int set_lock(int fd, short type, struct range range)

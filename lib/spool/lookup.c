@@ -160,7 +160,7 @@ static int answer_of(struct standing *standing, const char *remembered, struct c
 }
 
 /* The usual answer, in the fewest calls: no drop, and nothing in pending. */
-static bool nothing_stands(struct cancel_spool *spool, const struct entry *entry)
+bool entry_is_idle(struct cancel_spool *spool, const struct entry *entry)
 {
 	struct stat stat;
 
@@ -174,7 +174,7 @@ static int check_entry(struct cancel_spool *spool, const struct entry *entry, co
 	struct standing standing;
 	int code, answer;
 
-	if (!remembered && nothing_stands(spool, entry))
+	if (!remembered && entry_is_idle(spool, entry))
 		return ANSWER_NO;
 	code = read_after_drop(spool, entry, &standing, error);
 	if (code == -ENOMEM)

@@ -24,6 +24,10 @@ int record_write_fitting(struct record_text *text, const struct cancel_request *
 			 struct cancel_error *error);
 void record_text_clear(struct record_text *text);
 
+/* This program's name; NULL where that cannot stand in a record: a program is called what its parent likes, and a record
+ * that nobody can read would cancel nobody. */
+const char *record_program(void);
+
 /* Fields that record_write writes, at the top and in a party: everything else is somebody else's and kept. */
 bool record_knows(const char *field);
 bool record_knows_party(const char *field);

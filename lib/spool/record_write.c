@@ -5,6 +5,7 @@
 #include "record.h"
 
 #include "error.h"
+#include "utf8.h"
 
 #include <cancel/text.h>
 
@@ -19,7 +20,7 @@ static const char *const fields[] = {
 	"task_id",	    "run",	   "request_id", "reason",	 "status",
 	"requested_at",	    "boot_id",	   "boottime_ns", "expires_in_s", "cancel_at",
 	"requester",	    "processed_at", "outcome",	 "detail",	 "processed_boot_id",
-	"processed_boottime_ns", "worker", "last_cancel_id",
+	"processed_boottime_ns", "worker", "last_cancel_id", "group",
 };
 static const char *const party_fields[] = {"name", "uid", "gid", "pid", "host", "program", "run"};
 
@@ -39,6 +40,15 @@ bool record_knows(const char *field)
 bool record_knows_party(const char *field)
 {
 	return listed(party_fields, sizeof party_fields / sizeof party_fields[0], field);
+}
+
+const char *record_program(void)
+{
+	size_t length = strlen(program_invocation_short_name);
+
+	return length <= CANCEL_PARTY_TEXT_MAX && utf8_valid(program_invocation_short_name, length)
+		       ? program_invocation_short_name
+		       : NULL;
 }
 
 static bool grow(struct record_text *text, size_t more)
@@ -242,6 +252,10 @@ static void put_decision(struct record_text *text, const struct cancel_request *
 	put_worker(text, &request->worker, json_object_get(request->json, "worker"));
 	PUT(text, ", \"last_cancel_id\": ");
 	put_text_or_null(text, request->last_cancel_id);
+	if (request->group) {
+		PUT(text, ", \"group\": ");
+		put_string(text, request->group);
+	}
 }
 
 static void put_record(struct record_text *text, const struct cancel_request *request)

@@ -4,6 +4,7 @@
  */
 #include "store.h"
 
+#include "bell.h"
 #include "clock.h"
 #include "clock_state.h"
 #include "error.h"
@@ -223,7 +224,8 @@ static struct cancel_spool *spool_new(const struct cancel_spool_options *options
 	(void)pthread_rwlock_init(&spool->replacing, NULL);
 	(void)pthread_once(&once, read_host_name);
 	spool->host = host_name;
-	if (spool->path && spool->pending_path)
+	spool->bell = bell_place_new();
+	if (spool->path && spool->pending_path && spool->bell)
 		return spool;
 	cancel_spool_close(spool);
 	return NULL;
@@ -259,6 +261,7 @@ void cancel_spool_close(struct cancel_spool *spool)
 	if (!spool)
 		return;
 	close_fds(spool->fds);
+	bell_place_free(spool->bell);
 	(void)pthread_rwlock_destroy(&spool->replacing);
 	free(spool->pending_path);
 	free(spool->path);
@@ -294,8 +297,11 @@ static int replace_directories(struct cancel_spool *spool, struct cancel_error *
 	if (spool_was_replaced(spool) || spool_is_incomplete(spool)) { /* else another thread was faster */
 		memcpy(old, spool->fds, sizeof old);
 		code = open_directories(spool, error);
-		if (code == 0)
+		if (code == 0) {
 			close_fds(old);
+			bell_place_forget(spool->bell);
+			(void)atomic_fetch_add(&spool->replacements, 1);
+		}
 	}
 	(void)pthread_rwlock_unlock(&spool->replacing);
 	return code;
@@ -338,6 +344,14 @@ void spool_leave(struct cancel_spool *spool)
 
 /* --- telling ------------------------------------------------------------------------------------------ */
 
+static void describe_bell(const struct cancel_spool *spool, struct cancel_spool_info *info)
+{
+	struct bell *bell = bell_hold(spool, false, &info->bell);
+
+	info->is_watched = bell && bell_has_ringer(bell);
+	bell_drop(bell);
+}
+
 int cancel_spool_info(struct cancel_spool *spool, struct cancel_spool_info *info, struct cancel_error *error)
 {
 	struct clock_state swept;
@@ -364,6 +378,7 @@ int cancel_spool_info(struct cancel_spool *spool, struct cancel_spool_info *info
 		memcpy(info->uuid, spool->uuid, sizeof info->uuid);
 		if (clock_state_read(spool, &swept) == 0)
 			info->swept_at_us = swept.swept_at_us;
+		describe_bell(spool, info);
 	}
 	spool_leave(spool);
 	return code;

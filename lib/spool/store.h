@@ -42,6 +42,8 @@ enum publish_way {
 	PUBLISH_LOCKED,       /* a named draft, plain rename under the name's lock */
 };
 
+struct bell_place;
+
 struct cancel_spool {
 	struct cancel_spool_options options; /* path is NULL here: it is below */
 	char *path;
@@ -56,6 +58,8 @@ struct cancel_spool {
 	int layout_version;
 	const char *host; /* this machine's name; outlives the spool, as requests that name it do */
 	_Atomic int way; /* enum publish_way */
+	struct bell_place *bell;
+	_Atomic unsigned replacements; /* how often the directories were replaced */
 
 	/* Held for reading while the descriptors are used, for writing while they are replaced because the
 	 * directory was. */
@@ -96,6 +100,10 @@ int layout_open(struct cancel_spool *spool, int root_fd, bool create, int fds[SP
 
 /* Say whether a name in the spool's directory is part of a spool: its own files and directories, and drops. */
 bool layout_belongs(const char *name);
+
+/* Make a file whole, unless it is there: 0 in both cases. */
+int layout_make_file(const struct cancel_spool *spool, int root_fd, const char *name, const void *content, size_t size,
+		     mode_t mode, struct cancel_error *error);
 
 /* Read the spool's small files: at most `size` - 1 bytes, NUL-terminated; length or negative errno. */
 ssize_t store_read_small(int dir_fd, const char *name, char *text, size_t size);

@@ -13,7 +13,7 @@
 #include "drop.h"
 #include "entry.h"
 #include "error.h"
-#include "file.h"
+#include "lease.h"
 #include "lock.h"
 #include "scan.h"
 
@@ -471,42 +471,16 @@ static int sweep_tmp_file(struct sweep *sweep, const struct scan *scan, const ch
 	return 0;
 }
 
-static bool is_lease_name(const char *file)
-{
-	struct name_ids ids;
-
-	return name_decode(&ids, file, strlen(file)) != NAME_FOREIGN;
-}
-
-/* A lease is locked for the life of its run, by the kernel: whoever can lock it knows that the run is dead. */
-static bool lease_is_dead(int fd)
-{
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
-}
-
 static int sweep_lease(struct sweep *sweep, const struct scan *scan, const char *file,
 		       struct cancel_error *error)
 {
-	struct stat stat, now;
-	int fd;
+	struct stat stat;
 
 	(void)error;
-	if (!is_lease_name(file) || fstatat(scan->fd, file, &stat, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(stat.st_mode)) {
+	if (!lease_is_name(file) || fstatat(scan->fd, file, &stat, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(stat.st_mode))
 		sweep->result->strangers++;
-		return 0;
-	}
-	/* Between making it and locking it a run is alive without a lock. */
-	if (found_is_fresh(&stat) || sweep->result->clock_step_ms)
-		return 0;
-	fd = openat(scan->fd, file, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	if (lease_is_dead(fd) && fstatat(scan->fd, file, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    file_same(&now, &stat) && (!sweep->deletes || unlinkat(scan->fd, file, 0) == 0))
+	else if (!sweep->result->clock_step_ms && lease_clear_dead(scan->fd, file, sweep->deletes))
 		count_change(sweep, &sweep->result->leases);
-	file_close(fd);
 	return 0;
 }
 

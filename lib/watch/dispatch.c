@@ -192,6 +192,8 @@ static int take_turn(struct cancel_watch *watch, const struct turn *turn, struct
 	stay_with_path(watch);
 	if (watch->is_lost)
 		return PROGRESS_DONE;
+	if (turn->is_tick)
+		ringing_keep(watch);
 	ask_for_scans(watch, turn);
 	notice_tell(watch);
 	code = turn->is_tick ? look_again(watch, error) : 0;

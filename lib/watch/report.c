@@ -47,8 +47,11 @@ void report_request(struct cancel_watch *watch, enum cancel_event_type type,
 	uint64_t key = request_key(watch, request);
 
 	if ((type == CANCEL_EVENT_REQUESTED || is_of_our_time(watch, request)) &&
-	    seen_note(&watch->seen, key, SEEN_REQUESTED))
+	    seen_note(&watch->seen, key, SEEN_REQUESTED)) {
+		if (type == CANCEL_EVENT_REQUESTED)
+			ringing_tell(watch, request);
 		report(watch, &requested);
+	}
 	if (type == CANCEL_EVENT_DECIDED && seen_note(&watch->seen, key, SEEN_DECIDED))
 		report(watch, &decided);
 }

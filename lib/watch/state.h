@@ -54,6 +54,7 @@ struct cancel_watch {
 	struct cancel_watch_options options;
 	atomic_bool interrupted;
 	int epoll_fd, timer_fd;
+	int ringer_fd; /* as long as it is open, sleepers know that we ring for others; negative: they do not */
 
 	struct dirwatch dirwatch;
 	struct notice notice;
@@ -122,6 +123,11 @@ int rounds_go_on(struct cancel_watch *watch, struct cancel_error *error);
 int rounds_pass_over(struct cancel_watch *watch, enum spool_dir dir, struct cancel_error *error);
 /* The same, and look which of the latest may yet be told by an event. */
 int rounds_note_standing(struct cancel_watch *watch, enum spool_dir dir, struct cancel_error *error);
+
+/* ringing.c. Hold the bell's lock for ringers, if it is to be had. The spool is not held. */
+void ringing_keep(struct cancel_watch *watch);
+/* Ring for a request that somebody may have published without. */
+void ringing_tell(struct cancel_watch *watch, const struct cancel_request *request);
 
 /* notice.c: inotify or polling. All but notice_tell and notice_listen: after spool_enter. */
 int notice_begin(struct cancel_watch *watch, struct cancel_error *error);

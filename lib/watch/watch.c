@@ -119,7 +119,7 @@ static struct cancel_watch *watch_new(struct cancel_spool *spool, const struct c
 		return NULL;
 	watch->spool = spool;
 	watch->options = *options;
-	watch->epoll_fd = watch->timer_fd = -1;
+	watch->epoll_fd = watch->timer_fd = watch->ringer_fd = -1;
 	watch->opened_ns = clock_boottime_ns();
 	watch->schedule.poll_pause_ms = POLL_PAUSE_MS;
 	watch->schedule.rescan_ms = clock_monotonic_ms() + options->rescan_interval_ms;
@@ -187,6 +187,9 @@ static int begin(struct cancel_watch *watch, struct cancel_error *error)
 	if (code == 0)
 		code = watch->options.skip_standing ? pass_over_standing(watch, error)
 						    : look_at_standing(watch, error);
+	/* Last: from here on sleepers rely on what is noticed by now. */
+	if (code == 0)
+		ringing_keep(watch);
 	timer_set(watch, 0);
 	return code;
 }
@@ -222,6 +225,7 @@ void cancel_watch_close(struct cancel_watch *watch)
 		return;
 	rounds_close(watch);
 	dirwatch_close(&watch->dirwatch);
+	file_close(watch->ringer_fd);
 	file_close(watch->timer_fd);
 	file_close(watch->epoll_fd);
 	free(watch);

@@ -479,6 +479,54 @@ Test(manual, worker_of_libcancel_is_hit_by_its_own_requests_only)
 		     "work: cannot use spool 'relative': the path must be absolute\n");
 }
 
+Test(manual, task_of_cancel_task_is_hit_by_its_own_requests_only)
+{
+	struct process copy;
+	char copied[64];
+
+	compile("cancel_task.3", "copy");
+	compile("libcancel.3", "ask");
+	expect_shell("./ask report_42 'too late'", NULL, 0, "requested\n", "");
+	expect_shell("./copy report_42", "one\ntwo\n", 1, "", "copy: cancelled: too late\n");
+	expect_outcome("report_42", CANCEL_OUTCOME_STOPPED);
+	expect_shell("./copy report_42", "one\ntwo\n", 0, "one\ntwo\n", "");
+	(void)snprintf(copied, sizeof copied, "%s/copied", dir.root);
+	start_shell(&copy, "timeout 100 yes | ./copy report_42 >copied", NULL);
+	cr_assert(wait_until(is_not_empty, copied, PROCESS_TIMEOUT_MS), "the task does not work");
+	expect_shell("./ask report_42 'deleted by \033alice'", NULL, 0, "requested\n", "");
+	cr_assert(process_wait(&copy, PROCESS_TIMEOUT_MS), "the task does not stop");
+	cr_assert_eq(copy.exit_code, 1, "%s", copy.err);
+	cr_assert_str_eq(copy.err, "copy: cancelled: deleted by \\x1Balice\n");
+	process_free(&copy);
+}
+
+Test(manual, job_of_cancel_manager_starts_and_stops)
+{
+	compile("cancel_manager.3", "job");
+	expect_shell("./job", "rpl\nmail\nrpl\nrpl\n", 0, "start rpl\nstart mail\nstop rpl\nstart rpl\n", "");
+	expect_outcome("rpl", CANCEL_OUTCOME_STOPPED);
+}
+
+Test(manual, examples_of_runs_and_statistics_tell_what_there_is)
+{
+	struct process copy;
+	char lease[96];
+
+	compile("cancel_run.3", "whom");
+	compile("cancel_statistics.3", "counted");
+	compile("cancel_task.3", "copy");
+	compile("libcancel.3", "ask");
+	asking_make(dir.path);
+	expect_shell("./whom report_42 && ./counted", NULL, 0, "", "");
+	start_shell(&copy, "mkfifo silent && exec ./copy report_42 <>silent", NULL);
+	(void)snprintf(lease, sizeof lease, "%s/runs/report_42", dir.path);
+	cr_assert(wait_until(is_not_empty, lease, PROCESS_TIMEOUT_MS), "the task does not begin");
+	expect_shell("./whom report_42; ./whom other", NULL, 0, "report_42\n", "");
+	expect_shell("./ask other why && ./counted", NULL, 0, "requested\nrequested 1\n", "");
+	process_free(&copy);
+	expect_shell("./whom report_42", NULL, 0, "", "");
+}
+
 static void say_something(const char *fifo)
 {
 	int fd = open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC);

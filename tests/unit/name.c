@@ -350,6 +350,6 @@ Test(name_refused, hostile_ids_stay_inside_pending)
 		cr_assert_str_eq(found.task_id, ids[i]);
 	}
 	cr_assert_eq(count_in("pending"), (int)(sizeof(ids) / sizeof(ids[0])));
-	cr_assert_eq(count_in("."), 7, "version, lock and five directories");
+	cr_assert_eq(count_in("."), 8, "version, lock, bell and five directories");
 	cr_assert_eq(access(at("../x.json"), F_OK), -1);
 }

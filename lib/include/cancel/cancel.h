@@ -13,11 +13,15 @@
 #include <cancel/limits.h>
 #include <cancel/link.h>
 #include <cancel/list.h>
+#include <cancel/manager.h>
 #include <cancel/registration.h>
 #include <cancel/request.h>
+#include <cancel/run.h>
 #include <cancel/source.h>
 #include <cancel/spool.h>
+#include <cancel/statistics.h>
 #include <cancel/sweep.h>
+#include <cancel/task.h>
 #include <cancel/text.h>
 #include <cancel/token.h>
 #include <cancel/version.h>

@@ -19,6 +19,8 @@
 #define CANCEL_REQUEST_ID_LENGTH 32    /* hex digits in a request id */
 #define CANCEL_BOOT_ID_LENGTH 36       /* characters in a boot id */
 
+#define CANCEL_TASK_ALSO_MAX 8         /* further ids that a task listens to; a lease holds them all */
+
 /* Of the spool's keeping. */
 #define CANCEL_SETTLE_MS 5000          /* unparsable and younger than this: still being written */
 #define CANCEL_DRAFT_KEEP_S 3600       /* a draft older than this has no writer any more */
@@ -34,6 +36,9 @@
 #define CANCEL_ERROR_TEXT_MAX 1024     /* bytes in an error's sentence, its NUL included */
 #define CANCEL_LINK_DEPTH_MAX 64       /* links from a source up to its furthest root */
 #define CANCEL_WAIT_ANY_MAX 128        /* tokens in one cancel_token_wait_any; the kernel's own limit */
+#define CANCEL_CHECKPOINT_LOOK_MS 50   /* a checkpoint without a thread looks at least this often */
+#define CANCEL_ROUND_MIN_MS 10         /* a sleeper's shortest pause between two looks, where nobody rings */
+#define CANCEL_ROUND_MAX_MS 30000      /* and its longest, whoever rings */
 #define CANCEL_POLL_MAX 128            /* the caller's descriptors in one cancel_token_poll */
 
 #endif

@@ -86,6 +86,9 @@ struct cancel_request {
 	char processed_boot_id[CANCEL_BOOT_ID_LENGTH + 1];
 	int64_t processed_boottime_ns;
 	struct cancel_party worker;
+	/* The run stopped for a request for this other id that it listens to, which is not decided by that; `request_id`
+	 * and the requester are that one's. NULL: the request was for this task. */
+	const char *group;
 	/* The id of the latest decided request of this name that really was a cancel: this one's, or,
 	 * where this one was withdrawn or expired, its predecessor's; or "". */
 	char last_cancel_id[CANCEL_REQUEST_ID_LENGTH + 1];

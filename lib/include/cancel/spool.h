@@ -124,6 +124,8 @@ struct cancel_spool_info {
 	gid_t group;
 	mode_t mode;            /* permission bits */
 	int64_t swept_at_us;    /* when a sweep last ended; 0: never */
+	const char *bell;       /* why sleepers cannot be woken by the bell; NULL: they can. Static */
+	bool is_watched;        /* a watcher is about that rings for programs that know no bell */
 };
 
 /**

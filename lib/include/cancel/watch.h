@@ -45,9 +45,12 @@ struct cancel_watch_options {
 	bool take_drops;            /* take in drops, and report them */
 	/* Do not report what is pending at the start. If its file changes later it may be reported then. */
 	bool skip_standing;
+	/* Ring the bell for requests that programs publish which know no bell, and let sleepers know that somebody does, so
+	 * that they look less often themselves. */
+	bool rings;
 };
 
-/* Auto, 1 s, 30 s, no drops, report what stands. */
+/* Auto, 1 s, 30 s, no drops, report what stands, ring for nobody. */
 CANCEL_API void cancel_watch_options_init(struct cancel_watch_options *options);
 
 enum cancel_event_type {

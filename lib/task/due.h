@@ -1,0 +1,19 @@
+/* Whether there is reason to look for a task. */
+#ifndef TASK_DUE_H
+#define TASK_DUE_H
+
+#include "task.h"
+
+/* The wall clock may be set, and nobody is told: what takes effect by it is compared at least this often. */
+#define DUE_WALL_CLOCK_NS 1000000000LL
+
+/* A request that is known has taken effect. */
+bool due_by_clock(const struct task *task);
+
+/* When to look for the next one that does, by CLOCK_MONOTONIC; CANCEL_FOREVER: none is known. */
+int64_t due_at_ns(const struct task *task, int64_t now_ns);
+
+/* The bell has rung for it since the last time. Without the lock. */
+bool due_by_bell(struct task *task);
+
+#endif

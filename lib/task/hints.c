@@ -1,0 +1,304 @@
+#include "hints.h"
+
+#include "clock.h"
+#include "error.h"
+#include "file.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+const char *cancel_notice_text(enum cancel_notice notice)
+{
+	static const char *const texts[] = {
+		[CANCEL_NOTICE_AUTO] = "auto",
+		[CANCEL_NOTICE_BELL] = "bell",
+		[CANCEL_NOTICE_INOTIFY] = "inotify",
+		[CANCEL_NOTICE_POLL] = "poll",
+	};
+
+	return (size_t)notice < sizeof texts / sizeof texts[0] ? texts[notice] : "unknown";
+}
+
+/* --- the bell ----------------------------------------------------------------------------------------- */
+
+bool hints_read_every(const struct cancel_manager *manager, uint32_t every[BELL_EVERY_COUNT])
+{
+	return manager->hints.bell && bell_read(manager->hints.bell, BELL_COUNTS_AT, every, BELL_EVERY_COUNT);
+}
+
+bool hints_hear(const struct cancel_manager *manager, struct task *task)
+{
+	const struct bell *bell = manager->hints.bell;
+	bool rung = false;
+
+	for (size_t i = 0; bell && i < task->count; i++) {
+		struct listener *listener = &task->listeners[i];
+		uint32_t word = listener->heard;
+
+		if (bell_read(bell, listener->word_at, &word, 1) && word != listener->heard)
+			rung = true;
+		listener->heard = word;
+	}
+	return rung;
+}
+
+bool hints_add(const struct cancel_manager *manager, const struct task *task, struct sleep_set *set)
+{
+	const struct bell *bell = manager->hints.bell;
+
+	for (size_t i = 0; i < task->count; i++)
+		if (!sleep_add(set, bell_address(bell, task->listeners[i].word_at), task->listeners[i].heard, true))
+			return false;
+	return true;
+}
+
+void hints_add_every(const struct cancel_manager *manager, const uint32_t every[BELL_EVERY_COUNT], struct sleep_set *set)
+{
+	for (size_t i = 0; i < BELL_EVERY_COUNT; i++)
+		(void)sleep_add(set, bell_address(manager->hints.bell, bell_count_at((enum cancel_count)i)), every[i],
+				true);
+}
+
+bool hints_are_complete(const struct cancel_manager *manager)
+{
+	const struct bell *bell = manager->hints.bell;
+
+	/* On another host's writes nobody here rings. */
+	return bell && manager->spool->filesystem.notice != NOTICE_BLIND && !bell_is_broken(bell) &&
+	       bell_has_ringer(bell);
+}
+
+static struct bell *hold_bell(struct cancel_manager *manager, const char **why)
+{
+	struct bell *bell;
+
+	*why = "the spool cannot be used";
+	if (spool_enter(manager->spool, NULL) < 0)
+		return NULL;
+	bell = bell_hold(manager->spool, true, why);
+	spool_leave(manager->spool);
+	return bell;
+}
+
+static void swap_bell(struct cancel_manager *manager, struct bell *bell, const char *why)
+{
+	struct hints *hints = &manager->hints;
+	struct bell *old;
+
+	manager_lock(manager);
+	old = hints->bell;
+	hints->bell = bell;
+	hints->way = bell ? CANCEL_NOTICE_BELL : CANCEL_NOTICE_POLL;
+	hints->why = why;
+	manager_unlock(manager);
+	bell_drop(old);
+}
+
+/* --- inotify ------------------------------------------------------------------------------------------ */
+
+static int add_directories(struct cancel_manager *manager, struct dirwatch *dirwatch)
+{
+	static const enum spool_dir dirs[] = {SPOOL_ROOT, SPOOL_PENDING, SPOOL_PROCESSED};
+	static const char *const names[] = {"", "/" DIR_PENDING, "/" DIR_PROCESSED};
+	const struct cancel_spool *spool = manager->spool;
+	char path[CANCEL_PATH_MAX + sizeof DIR_PROCESSED];
+	int code = 0;
+
+	for (size_t i = 0; code == 0 && i < sizeof dirs / sizeof dirs[0]; i++) {
+		(void)snprintf(path, sizeof path, "%s%s", spool->path, names[i]);
+		code = dirwatch_add(dirwatch, dirs[i], spool->fds[dirs[i]], path, true);
+	}
+	return code;
+}
+
+static int watch_directories(struct cancel_manager *manager, struct dirwatch *dirwatch)
+{
+	int code = spool_enter(manager->spool, NULL);
+
+	if (code < 0)
+		return code;
+	dirwatch_remove_all(dirwatch);
+	code = add_directories(manager, dirwatch);
+	spool_leave(manager->spool);
+	return code;
+}
+
+static int open_inotify(struct cancel_manager *manager)
+{
+	struct hints *hints = &manager->hints;
+	int code = -ENOMEM;
+
+	if (manager->spool->filesystem.notice == NOTICE_BLIND)
+		return -ENOTSUP;
+	hints->dirwatch = malloc(sizeof *hints->dirwatch);
+	if (!hints->dirwatch)
+		return code;
+	dirwatch_init(hints->dirwatch);
+	code = dirwatch_open(hints->dirwatch);
+	if (code == 0)
+		code = watch_directories(manager, hints->dirwatch);
+	hints->armed_at = atomic_load(&manager->spool->replacements);
+	if (code == 0) {
+		hints->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		code = hints->kick_fd < 0 ? -errno : 0;
+	}
+	if (code < 0) {
+		dirwatch_close(hints->dirwatch);
+		free(hints->dirwatch);
+		hints->dirwatch = NULL;
+	}
+	return code;
+}
+
+static bool listens_to_file(const struct task *task, const struct name_ids *ids, const char *raw)
+{
+	for (size_t i = 0; i < task->count; i++)
+		if (!strcmp(task->listeners[i].id, ids ? ids->task_id : raw) || !strcmp(task->listeners[i].id, raw))
+			return true;
+	return false;
+}
+
+/* A name that is cut may be anybody's. NULL: all. */
+static void mark_due(struct cancel_manager *manager, const char *file)
+{
+	size_t length = file ? name_of_file(file) : 0;
+	char raw[NAME_FILE_SIZE] = "";
+	enum name_kind kind = NAME_HASHED;
+	struct name_ids ids;
+
+	if (file && !length)
+		return;
+	if (file) {
+		kind = name_decode(&ids, file, length);
+		memcpy(raw, file, length);
+		raw[length] = '\0';
+	}
+	for (struct task *task = manager->first; task; task = task->next)
+		if (kind == NAME_HASHED || listens_to_file(task, kind == NAME_WHOLE ? &ids : NULL, raw))
+			task->is_due = true;
+}
+
+void hints_take_files(struct cancel_manager *manager)
+{
+	struct dirwatch_event event;
+	uint64_t kicks;
+
+	(void)!read(manager->hints.kick_fd, &kicks, sizeof kicks);
+	while (dirwatch_next(manager->hints.dirwatch, &event) == 1) {
+		if (event.hint == DIRWATCH_NAME)
+			mark_due(manager, event.name);
+		else if (event.hint != DIRWATCH_OTHER)
+			mark_due(manager, NULL);
+		if (event.hint == DIRWATCH_GONE)
+			manager->hints.is_gone = true;
+	}
+}
+
+void hints_wait_for_files(const struct cancel_manager *manager, int64_t until_ns)
+{
+	struct pollfd fds[] = {{manager->hints.dirwatch->fd, POLLIN, 0}, {manager->hints.kick_fd, POLLIN, 0}};
+	int64_t left_ns = until_ns == CANCEL_FOREVER ? 0 : until_ns - clock_monotonic_ns();
+	struct timespec left = {left_ns / NS_PER_S, left_ns % NS_PER_S};
+
+	if (left_ns >= 0)
+		(void)ppoll(fds, 2, until_ns == CANCEL_FOREVER ? NULL : &left, NULL);
+}
+
+void hints_kick(const struct cancel_manager *manager)
+{
+	uint64_t one = 1;
+
+	if (manager->hints.kick_fd >= 0)
+		(void)!write(manager->hints.kick_fd, &one, sizeof one);
+}
+
+/* --- choosing ----------------------------------------------------------------------------------------- */
+
+static int refuse(const struct cancel_manager *manager, const char *why, struct cancel_error *error)
+{
+	return error_set(error, -ENOTSUP, "cannot notice by %s in spool '%s': %s; use auto",
+			 cancel_notice_text(manager->hints.wanted), SPOOL_QUOTE(manager->spool), why);
+}
+
+static int open_bell(struct cancel_manager *manager, const char **why)
+{
+	struct bell *bell = hold_bell(manager, why);
+
+	if (!bell)
+		return -ENOTSUP;
+	manager->hints.bell = bell;
+	manager->hints.way = CANCEL_NOTICE_BELL;
+	return 0;
+}
+
+static int use_inotify(struct cancel_manager *manager, const char *why)
+{
+	int code = open_inotify(manager);
+
+	if (code == 0) {
+		manager->hints.way = CANCEL_NOTICE_INOTIFY;
+		manager->hints.why = why;
+	}
+	return code;
+}
+
+int hints_open(struct cancel_manager *manager, struct cancel_error *error)
+{
+	struct hints *hints = &manager->hints;
+	enum cancel_notice wanted = manager->options.notice;
+	const char *why = NULL;
+	int code;
+
+	*hints = (struct hints){.wanted = wanted, .way = CANCEL_NOTICE_POLL, .kick_fd = -1};
+	if (wanted == CANCEL_NOTICE_POLL)
+		return 0;
+	if (wanted == CANCEL_NOTICE_INOTIFY) {
+		code = use_inotify(manager, NULL);
+		return code == -ENOTSUP ? refuse(manager, "its filesystem does not tell of every change by it", error)
+		       : code < 0       ? error_system(error, code, "cannot watch spool '%s' by inotify",
+						       SPOOL_QUOTE(manager->spool))
+					: 0;
+	}
+	code = open_bell(manager, &why);
+	if (code == 0)
+		return 0;
+	if (wanted == CANCEL_NOTICE_BELL)
+		return refuse(manager, why, error);
+	if (!manager->options.thread || use_inotify(manager, why) < 0)
+		hints->why = why;
+	return 0;
+}
+
+void hints_renew(struct cancel_manager *manager)
+{
+	struct hints *hints = &manager->hints;
+	const char *why;
+
+	if (hints->way == CANCEL_NOTICE_INOTIFY) {
+		if (hints->armed_at != atomic_load(&manager->spool->replacements) || hints->is_gone) {
+			hints->is_gone = false;
+			hints->armed_at = atomic_load(&manager->spool->replacements);
+			(void)watch_directories(manager, hints->dirwatch);
+		}
+	} else if (hints->wanted != CANCEL_NOTICE_POLL) {
+		struct bell *bell = hold_bell(manager, &why);
+
+		swap_bell(manager, bell, why);
+	}
+}
+
+void hints_close(struct cancel_manager *manager)
+{
+	struct hints *hints = &manager->hints;
+
+	bell_drop(hints->bell);
+	if (hints->dirwatch)
+		dirwatch_close(hints->dirwatch);
+	free(hints->dirwatch);
+	file_close(hints->kick_fd);
+}

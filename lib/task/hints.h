@@ -1,0 +1,41 @@
+/*
+ * How a manager learns that it should look: the bell, inotify, or nothing but the time. All three only say that something
+ * may have changed.
+ */
+#ifndef TASK_HINTS_H
+#define TASK_HINTS_H
+
+#include "sleep.h"
+#include "task.h"
+
+/* Choose, as the options say. */
+int hints_open(struct cancel_manager *manager, struct cancel_error *error);
+void hints_close(struct cancel_manager *manager);
+
+/* Without the lock: what was lost may be had again. Touches files. */
+void hints_renew(struct cancel_manager *manager);
+
+/* With the lock: wake who sleeps in hints_wait_for_files. */
+void hints_kick(const struct cancel_manager *manager);
+
+/* --- the bell, with the lock --- */
+
+/* What all words together were; false: there is no bell, and nothing rings. Read before the tasks' own. */
+bool hints_read_every(const struct cancel_manager *manager, uint32_t every[BELL_EVERY_COUNT]);
+/* Whether it has rung for the task since the last time. */
+bool hints_hear(const struct cancel_manager *manager, struct task *task);
+/* Sleep until it rings for the task; false: no room. */
+bool hints_add(const struct cancel_manager *manager, const struct task *task, struct sleep_set *set);
+/* Sleep until it rings at all. */
+void hints_add_every(const struct cancel_manager *manager, const uint32_t every[BELL_EVERY_COUNT], struct sleep_set *set);
+/* Somebody rings for programs that know no bell, so there is no need to look often. */
+bool hints_are_complete(const struct cancel_manager *manager);
+
+/* --- inotify, with the lock --- */
+
+/* Mark the tasks that shall be looked for. */
+void hints_take_files(struct cancel_manager *manager);
+/* Without the lock: sleep until there is something to take, or somebody kicks. */
+void hints_wait_for_files(const struct cancel_manager *manager, int64_t until_ns);
+
+#endif

@@ -1,0 +1,83 @@
+/* A manager, as the files of this folder share it. */
+#ifndef TASK_MANAGER_H
+#define TASK_MANAGER_H
+
+#include "bell.h"
+#include "dirwatch.h"
+#include "error.h"
+#include "pace.h"
+#include "store.h"
+
+#include <cancel/manager.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct task;
+
+/* How it learns that it should look. */
+struct hints {
+	enum cancel_notice wanted, way;
+	const char *why; /* why it is not what was wanted; NULL: it is. Static */
+	struct bell *bell;
+	struct dirwatch *dirwatch;
+	int kick_fd;       /* with inotify: an eventfd, which its sleeper polls too */
+	bool is_gone;      /* inotify said that a directory was removed, moved or unmounted */
+	unsigned armed_at; /* the spool's replacements when the directories were last watched */
+};
+
+/* The thread, if there is one. */
+struct watcher {
+	bool runs;
+	bool stops;
+	bool has_begun_task; /* since its last turn */
+	uint32_t kicks;      /* goes up when it shall look at what it sleeps for */
+	pthread_t thread;
+	struct pace pace;
+};
+
+struct cancel_manager {
+	struct cancel_spool *spool;
+	struct cancel_manager_options options; /* `spool` is NULL here */
+	bool is_inherited;                     /* by fork */
+
+	pthread_mutex_t keys; /* held while a key's task is looked for and begun */
+	pthread_mutex_t lock; /* everything below; never while a file is touched, but for the bell */
+	pthread_cond_t unused;
+	struct task *first;
+	struct hints hints;
+	struct watcher watcher;
+	unsigned visits;
+	unsigned replacements; /* of the spool's directory, that were told */
+	unsigned troubled;     /* tasks that could not be looked for */
+	struct cancel_error trouble; /* the latest; code 0: none */
+	atomic_bool is_troubled;
+
+	struct cancel_manager *next_in_process;
+};
+
+/* manager.c */
+void manager_lock(struct cancel_manager *manager);
+void manager_unlock(struct cancel_manager *manager);
+/* -EPERM, with a sentence, for what was inherited by fork. */
+int manager_refuse_inherited(const struct cancel_manager *manager, struct cancel_error *error);
+
+/* trouble.c: tell the program, without the lock. A task could not be looked for, or could again. */
+void trouble_note(struct cancel_manager *manager, struct task *task, const struct cancel_error *problem);
+void trouble_end(struct cancel_manager *manager, struct task *task);
+/* The same for a task that ends: it is nobody's trouble any more. With the lock. */
+void trouble_forget(struct cancel_manager *manager, struct task *task);
+/* Something is worth knowing. */
+void trouble_tell(const struct cancel_manager *manager, const struct cancel_error *what);
+/* Notice that the spool's directory is another one, and tell. */
+void trouble_tell_replaced(struct cancel_manager *manager);
+
+/* watcher.c: the thread. */
+int watcher_start(struct cancel_manager *manager);
+void watcher_stop(struct cancel_manager *manager);
+/* With the lock: a task has begun, or ended. */
+void watcher_kick(struct cancel_manager *manager);
+
+#endif

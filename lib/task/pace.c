@@ -1,0 +1,35 @@
+#include "pace.h"
+
+#include "clock.h"
+
+#include <cancel/limits.h>
+
+#define SHORTEST_NS (CANCEL_ROUND_MIN_MS * NS_PER_MS)
+#define LONGEST_NS  (CANCEL_ROUND_MAX_MS * NS_PER_MS)
+
+/* So that ten thousand who began together do not look together for ever. */
+static int64_t jittered(int64_t pause_ns, int64_t seed_ns)
+{
+	int64_t range_ns = pause_ns / 8;
+
+	return pause_ns - range_ns + seed_ns % (range_ns + 1);
+}
+
+void pace_next(struct pace *pace, int64_t now_ns, int64_t longest_pause_ms, bool is_complete)
+{
+	int64_t longest_ns = longest_pause_ms * NS_PER_MS, pause_ns = 2 * pace->pause_ns;
+
+	if (pause_ns < SHORTEST_NS)
+		pause_ns = SHORTEST_NS;
+	if (pause_ns > longest_ns)
+		pause_ns = longest_ns;
+	pace->pause_ns = is_complete ? LONGEST_NS : pause_ns;
+	pace->round_ns = now_ns + jittered(pace->pause_ns, now_ns);
+}
+
+void pace_hurry(struct pace *pace, int64_t now_ns)
+{
+	pace->pause_ns = SHORTEST_NS;
+	if (pace->round_ns > now_ns + SHORTEST_NS)
+		pace->round_ns = now_ns + SHORTEST_NS;
+}

@@ -1,0 +1,81 @@
+/* A task, as the files of this folder share it. */
+#ifndef TASK_TASK_H
+#define TASK_TASK_H
+
+#include "lease.h"
+#include "manager.h"
+
+#include <cancel/deadline.h>
+#include <cancel/link.h>
+#include <cancel/task.h>
+
+/* One id that a task listens to: the first is its own. */
+struct listener {
+	char *id;
+	struct cancel_mark mark; /* what was decided before the task began */
+	size_t word_at;          /* where the bell's word for it is */
+	uint32_t heard;          /* that word, read before the latest look */
+};
+
+struct task {
+	struct cancel_task face; /* first: what the program has a pointer to */
+	struct cancel_manager *manager;
+	struct cancel_deadline deadline; /* with a thread */
+	struct cancel_link parent;
+	bool has_parent;
+	char *run; /* or NULL */
+	int64_t started_at_us;
+	struct lease lease;
+	bool wants_lease;
+
+	/* With the manager's lock. */
+	struct task *next, **link; /* in its list; link is NULL when it is not there */
+	unsigned users;            /* threads that look for it, and are not its owner's */
+	bool is_due;               /* the thread shall look for it */
+	bool is_troubled;
+	unsigned visit;            /* cancel_manager_cancel has been here */
+
+	_Atomic int64_t effect_at_us; /* the next request that is known takes effect then, by the wall clock; 0: none */
+	_Atomic bool looks_now;       /* one checkpoint at a time */
+	_Atomic int64_t tick_ns;      /* of the coarse clock, when a checkpoint last asked the bell */
+	int64_t look_at_ns; /* by the coarse clock, for whoever looks now: then it is looked whatever the bell says */
+	int64_t deadline_ns;          /* without a thread, by CLOCK_MONOTONIC; CANCEL_FOREVER: none */
+
+	size_t count;
+	struct listener listeners[];
+};
+
+static inline struct task *task_of(struct cancel_task *face)
+{
+	return (struct task *)face;
+}
+
+static inline bool task_is_cancelled(const struct task *task)
+{
+	return cancel_token_requested(cancel_source_token(&task->face.source));
+}
+
+static inline struct cancel_spool *task_spool(const struct task *task)
+{
+	return task->manager->spool;
+}
+
+/* task.c. Take the task out of the manager's list, once no other thread uses it, and put it back. */
+void task_leave(struct task *task);
+void task_return(struct task *task);
+/* Free what is left of it, whatever became of its request. */
+void task_abandon(struct task *task);
+/* With the lock: a thread that is not its owner's looks for it, and has looked. Meanwhile it may be ended by that thread
+ * only, in a callback. */
+struct task_use {
+	struct task *task; /* NULL: it was ended meanwhile */
+	struct task_use *outer;
+};
+void task_use_begin(struct task_use *use, struct task *task);
+void task_use_end(struct task_use *use);
+int task_keep_lease(struct task *task, struct cancel_error *error);
+
+/* The cause of a task's own deadline. */
+extern const struct cancel_cause task_deadline_cause;
+
+#endif

@@ -1,0 +1,71 @@
+/* What keeps the manager from looking, told once. */
+#include "task.h"
+
+#include <string.h>
+
+void trouble_tell(const struct cancel_manager *manager, const struct cancel_error *what)
+{
+	if (manager->options.report)
+		manager->options.report(manager->options.arg, what);
+}
+
+/* A trouble of all tasks has the same words for each of them. */
+void trouble_note(struct cancel_manager *manager, struct task *task, const struct cancel_error *problem)
+{
+	bool is_new;
+
+	manager_lock(manager);
+	manager->troubled += !task->is_troubled;
+	task->is_troubled = true;
+	is_new = strcmp(manager->trouble.text, problem->text) != 0;
+	manager->trouble = *problem;
+	atomic_store(&manager->is_troubled, true);
+	manager_unlock(manager);
+	if (is_new)
+		trouble_tell(manager, problem);
+}
+
+void trouble_forget(struct cancel_manager *manager, struct task *task)
+{
+	manager->troubled -= task->is_troubled;
+	task->is_troubled = false;
+	if (manager->troubled)
+		return;
+	manager->trouble = (struct cancel_error){0};
+	atomic_store(&manager->is_troubled, false);
+}
+
+void trouble_end(struct cancel_manager *manager, struct task *task)
+{
+	struct cancel_error text;
+	bool is_over;
+
+	if (!atomic_load_explicit(&manager->is_troubled, memory_order_relaxed))
+		return;
+	manager_lock(manager);
+	is_over = task->is_troubled;
+	trouble_forget(manager, task);
+	is_over = is_over && !manager->troubled;
+	manager_unlock(manager);
+	if (!is_over)
+		return;
+	(void)error_set(&text, 0, "spool '%s' can be looked at again", SPOOL_QUOTE(manager->spool));
+	trouble_tell(manager, &text);
+}
+
+void trouble_tell_replaced(struct cancel_manager *manager)
+{
+	unsigned replacements = atomic_load(&manager->spool->replacements);
+	struct cancel_error text;
+	bool is_new;
+
+	manager_lock(manager);
+	is_new = manager->replacements != replacements;
+	manager->replacements = replacements;
+	manager_unlock(manager);
+	if (!is_new)
+		return;
+	(void)error_set(&text, 0, "another directory stands in place of spool '%s', or of one in it, and was looked at",
+			SPOOL_QUOTE(manager->spool));
+	trouble_tell(manager, &text);
+}

@@ -477,7 +477,9 @@ static int sweep_lease(struct sweep *sweep, const struct scan *scan, const char 
 	struct stat stat;
 
 	(void)error;
-	if (!lease_is_name(file) || fstatat(scan->fd, file, &stat, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(stat.st_mode))
+	if (fstatat(scan->fd, file, &stat, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0; /* its run has ended */
+	if (!lease_is_name(file) || !S_ISREG(stat.st_mode))
 		sweep->result->strangers++;
 	else if (!sweep->result->clock_step_ms && lease_clear_dead(scan->fd, file, sweep->deletes))
 		count_change(sweep, &sweep->result->leases);

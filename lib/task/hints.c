@@ -31,16 +31,42 @@ bool hints_read_every(const struct cancel_manager *manager, uint32_t every[BELL_
 	return manager->hints.bell && bell_read(manager->hints.bell, BELL_COUNTS_AT, every, BELL_EVERY_COUNT);
 }
 
+/* From so many on one read of all costs less than one of each. */
+#define MANY_LISTENERS 16
+
+void hints_read_words(struct cancel_manager *manager)
+{
+	struct hints *hints = &manager->hints;
+
+	if (!hints->bell || manager->listeners < MANY_LISTENERS)
+		return;
+	if (!hints->words)
+		hints->words = malloc(BELL_WORDS * sizeof *hints->words);
+	hints->words_are_read = hints->words && bell_read(hints->bell, BELL_WORDS_AT, hints->words, BELL_WORDS);
+}
+
+void hints_forget_words(struct cancel_manager *manager)
+{
+	manager->hints.words_are_read = false;
+}
+
+static bool read_word(const struct hints *hints, size_t at, uint32_t *word)
+{
+	if (!hints->words_are_read)
+		return bell_read(hints->bell, at, word, 1);
+	*word = hints->words[(at - BELL_WORDS_AT) / sizeof *word];
+	return true;
+}
+
 bool hints_hear(const struct cancel_manager *manager, struct task *task)
 {
-	const struct bell *bell = manager->hints.bell;
 	bool rung = false;
 
-	for (size_t i = 0; bell && i < task->count; i++) {
+	for (size_t i = 0; manager->hints.bell && i < task->count; i++) {
 		struct listener *listener = &task->listeners[i];
 		uint32_t word = listener->heard;
 
-		if (bell_read(bell, listener->word_at, &word, 1) && word != listener->heard)
+		if (read_word(&manager->hints, listener->word_at, &word) && word != listener->heard)
 			rung = true;
 		listener->heard = word;
 	}
@@ -300,5 +326,6 @@ void hints_close(struct cancel_manager *manager)
 	if (hints->dirwatch)
 		dirwatch_close(hints->dirwatch);
 	free(hints->dirwatch);
+	free(hints->words);
 	file_close(hints->kick_fd);
 }

@@ -22,6 +22,9 @@ void hints_kick(const struct cancel_manager *manager);
 
 /* What all words together were; false: there is no bell, and nothing rings. Read before the tasks' own. */
 bool hints_read_every(const struct cancel_manager *manager, uint32_t every[BELL_EVERY_COUNT]);
+/* Read all words now, where that is cheaper, for hints_hear until hints_forget_words. */
+void hints_read_words(struct cancel_manager *manager);
+void hints_forget_words(struct cancel_manager *manager);
 /* Whether it has rung for the task since the last time. */
 bool hints_hear(const struct cancel_manager *manager, struct task *task);
 /* Sleep until it rings for the task; false: no room. */

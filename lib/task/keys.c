@@ -44,6 +44,31 @@ int cancel_manager_get(struct cancel_manager *manager, const char *task_id, stru
 	return code;
 }
 
+/* With the lock, which is let go of meanwhile, so that its owner may end the task only after that. As cancel_task_check. */
+static int look_for(struct task *task, struct cancel_error *error)
+{
+	struct cancel_manager *manager = task->manager;
+	struct finding finding;
+	struct task_use use;
+	int answer;
+
+	if (task_is_cancelled(task))
+		return 1;
+	task_use_begin(&use, task);
+	manager_unlock(manager);
+	look_find(task, &finding);
+	answer = finding.answer;
+	if (answer < 0 && error)
+		*error = finding.problem;
+	if (manager->options.thread)
+		(void)look_act_deferred(task, &finding);
+	else
+		(void)look_act(task, &finding);
+	manager_lock(manager);
+	task_use_end(&use);
+	return answer;
+}
+
 /* --- cancelling --------------------------------------------------------------------------------------- */
 
 static bool listens(const struct task *task, const char *task_id)
@@ -64,16 +89,6 @@ static struct task *next_listener(const struct cancel_manager *manager, const ch
 	return task;
 }
 
-static void look_for(struct task *task)
-{
-	struct finding finding;
-
-	look_find(task, &finding);
-	if (task->manager->options.thread)
-		(void)look_act_deferred(task, &finding);
-	else
-		(void)look_act(task, &finding);
-}
 
 /* Those of this process need not wait for the bell. */
 static void look_for_listeners(struct cancel_manager *manager, const char *task_id)
@@ -84,14 +99,8 @@ static void look_for_listeners(struct cancel_manager *manager, const char *task_
 	manager_lock(manager);
 	visit = ++manager->visits;
 	while ((task = next_listener(manager, task_id, visit))) {
-		struct task_use use;
-
 		task->visit = visit;
-		task_use_begin(&use, task);
-		manager_unlock(manager);
-		look_for(task);
-		manager_lock(manager);
-		task_use_end(&use);
+		(void)look_for(task, NULL);
 	}
 	manager_unlock(manager);
 }
@@ -122,9 +131,13 @@ int cancel_manager_is_cancelled(struct cancel_manager *manager, const char *task
 
 	if (code < 0)
 		return code;
-	task = find_locked(manager, task_id);
+	manager_lock(manager);
+	task = find(manager, task_id);
 	if (task)
-		return cancel_task_check(&task->face, error);
+		code = look_for(task, error);
+	manager_unlock(manager);
+	if (task)
+		return code;
 	code = cancel_spool_check(manager->spool, task_id, NULL, NULL, NULL, error);
 	return code == 2 ? 0 : code;
 }

@@ -66,10 +66,11 @@ void look_keep_lease(struct task *task)
 
 /* --- acting ------------------------------------------------------------------------------------------- */
 
-/* From publishing to now, where both are times of one clock. */
-static int64_t latency_ns(const struct cancel_request *request)
+/* From publishing to now, where both are times of one clock and the run was going; -1: it says nothing. */
+static int64_t latency_ns(const struct task *task, const struct cancel_request *request)
 {
-	if (request->cancel_at_us || !request->boot_id[0] || strcmp(request->boot_id, clock_boot_id()))
+	if (request->cancel_at_us || !request->boot_id[0] || strcmp(request->boot_id, clock_boot_id()) ||
+	    request->boottime_ns < task->started_boottime_ns)
 		return -1;
 	return clock_boottime_ns() - request->boottime_ns;
 }
@@ -92,7 +93,7 @@ static const struct cancel_cause *cause_of(struct task *task, struct finding *fi
 
 int look_act(struct task *task, struct finding *finding)
 {
-	int64_t latency = latency_ns(&finding->request);
+	int64_t latency = latency_ns(task, &finding->request);
 	struct cancel_manager *manager = task->manager;
 	const struct cancel_cause *cause;
 
@@ -111,7 +112,7 @@ int look_act(struct task *task, struct finding *finding)
 
 static bool cancel_deferred(struct task *task, struct finding *finding)
 {
-	int64_t latency = latency_ns(&finding->request);
+	int64_t latency = latency_ns(task, &finding->request);
 	const struct cancel_cause *cause = cause_of(task, finding);
 	int cancelled = cancel_source_cancel_deferred(&task->face.source, cause);
 	struct cancel_error problem;

@@ -22,6 +22,8 @@ struct hints {
 	enum cancel_notice wanted, way;
 	const char *why; /* why it is not what was wanted; NULL: it is. Static */
 	struct bell *bell;
+	uint32_t *words;     /* all of the bell's at once, for who listens to many; NULL: not needed so far */
+	bool words_are_read; /* for this turn */
 	struct dirwatch *dirwatch;
 	int kick_fd;       /* with inotify: an eventfd, which its sleeper polls too */
 	bool is_gone;      /* inotify said that a directory was removed, moved or unmounted */
@@ -47,6 +49,8 @@ struct cancel_manager {
 	pthread_mutex_t lock; /* everything below; never while a file is touched, but for the bell */
 	pthread_cond_t unused;
 	struct task *first;
+	struct task *cursor; /* the next that the thread comes to */
+	size_t listeners;    /* ids that all tasks listen to */
 	struct hints hints;
 	struct watcher watcher;
 	unsigned visits;

@@ -33,6 +33,7 @@ static void insert(struct task *task)
 		task->next->link = &task->next;
 	task->link = &manager->first;
 	manager->first = task;
+	manager->listeners += task->count;
 	manager->watcher.has_begun_task = true;
 	watcher_kick(manager);
 }
@@ -90,6 +91,9 @@ void task_leave(struct task *task)
 	if (task->next)
 		task->next->link = task->link;
 	task->link = NULL;
+	manager->listeners -= task->count;
+	if (manager->cursor == task)
+		manager->cursor = task->next;
 	task->is_due = false;
 	trouble_forget(manager, task);
 	manager_unlock(manager);
@@ -148,6 +152,7 @@ static struct task *task_new(struct cancel_manager *manager, const char *task_id
 	task->manager = manager;
 	task->count = count;
 	task->started_at_us = clock_realtime_us();
+	task->started_boottime_ns = clock_boottime_ns();
 	task->lease = (struct lease)LEASE_NONE;
 	task->wants_lease = !options->no_lease;
 	task->face.looks = !manager->options.thread;

@@ -24,7 +24,7 @@ struct task {
 	struct cancel_link parent;
 	bool has_parent;
 	char *run; /* or NULL */
-	int64_t started_at_us;
+	int64_t started_at_us, started_boottime_ns;
 	struct lease lease;
 	bool wants_lease;
 

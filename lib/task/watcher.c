@@ -17,17 +17,21 @@ static void mark_due(struct cancel_manager *manager, bool is_round)
 {
 	if (manager->hints.way == CANCEL_NOTICE_INOTIFY)
 		hints_take_files(manager);
+	hints_read_words(manager);
 	for (struct task *task = manager->first; task; task = task->next)
 		if (!task_is_cancelled(task) && (hints_hear(manager, task) || is_round || due_by_clock(task)))
 			task->is_due = true;
+	hints_forget_words(manager);
 }
 
-static struct task *first_due(const struct cancel_manager *manager)
+/* From where the thread has come to; who ends a task moves it on. */
+static struct task *next_due(struct cancel_manager *manager)
 {
-	struct task *task = manager->first;
+	struct task *task = manager->cursor;
 
 	while (task && !(task->is_due && !task_is_cancelled(task)))
 		task = task->next;
+	manager->cursor = task ? task->next : NULL;
 	return task;
 }
 
@@ -58,7 +62,8 @@ static bool look_for_due(struct cancel_manager *manager, bool is_round)
 	struct task *task;
 	bool any = false;
 
-	while ((task = first_due(manager)) && !manager->watcher.stops) {
+	manager->cursor = manager->first;
+	while ((task = next_due(manager)) && !manager->watcher.stops) {
 		struct task_use use;
 		bool done;
 

@@ -40,7 +40,7 @@ struct cancel_histogram {
 
 struct cancel_statistics {
 	uint32_t counts[CANCEL_COUNTS];
-	struct cancel_histogram notice; /* from publishing a request to a run that sees it */
+	struct cancel_histogram notice; /* from publishing a request to a run seeing it that was going then */
 	struct cancel_histogram stop;   /* from publishing a request to its decision as stopped */
 };
 

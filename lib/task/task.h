@@ -22,6 +22,7 @@ struct task {
 	struct cancel_manager *manager;
 	struct cancel_deadline deadline; /* with a thread */
 	struct cancel_link parent;
+	struct cancel_token parent_token;
 	bool has_parent;
 	char *run; /* or NULL */
 	int64_t started_at_us, started_boottime_ns;

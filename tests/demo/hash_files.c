@@ -17,29 +17,14 @@
 
 #define STOPPED 3
 
-static struct cancel_spool *spool;
-static struct cancel_request request; /* why we were stopped */
-static const char *task_id;
+static struct cancel_task *task;
 static FILE *output;
 static long files;
 
-static void give_up(const struct cancel_error *error)
+static int failed(const struct cancel_error *error)
 {
 	fprintf(stderr, "hash_files: %s\n", error->text);
-	exit(EXIT_FAILURE);
-}
-
-/* The checkpoint. A failure is not a "no": a worker that cannot know whether it was cancelled says so. */
-static int is_cancelled(void)
-{
-	struct cancel_error error;
-	int answer = cancel_spool_check(spool, task_id, NULL, NULL, &request, &error);
-
-	if (answer < 0)
-		give_up(&error);
-	if (answer != 1)
-		cancel_request_clear(&request);
-	return answer == 1;
+	return EXIT_FAILURE;
 }
 
 static int hash_file(const char *path)
@@ -64,28 +49,47 @@ static int visit(const char *path, const struct stat *stat, int type, struct FTW
 	(void)position;
 	if (type != FTW_F || !S_ISREG(stat->st_mode))
 		return 0;
-	if (is_cancelled())
+	if (cancel_task_checkpoint(task))
 		return STOPPED;
 	return hash_file(path);
 }
 
-static int stop_cleanly(const char *output_path)
+static int hash_tree(const char *directory)
 {
-	struct cancel_error error;
+	int result;
+
+	do /* go on until somebody cancels: a demonstration must not depend on the size of a disk */
+		result = nftw(directory, visit, 16, FTW_PHYS);
+	while (result == 0 && getenv("HASH_FOREVER"));
+	if (fclose(output) != 0 && result == 0)
+		result = EXIT_FAILURE;
+	return result;
+}
+
+static void say_why(void)
+{
+	struct cancel_why why;
+
+	cancel_task_why(task, &why);
+	fprintf(stderr, "hash_files: cancelled by %s: %s\n",
+		why.request && why.request->requester.name ? why.request->requester.name : "somebody", why.text);
+}
+
+static int end(int result, const char *output_path, struct cancel_error *error)
+{
 	char detail[128];
 
+	if (result != STOPPED)
+		return cancel_task_end(task, result == 0 ? CANCEL_OUTCOME_FINISHED : CANCEL_OUTCOME_FAILED, NULL, error);
+	say_why();
 	(void)unlink(output_path);
 	snprintf(detail, sizeof detail, "stopped after %ld files, partial output removed", files);
-	if (cancel_spool_decide(spool, task_id, NULL, request.request_id, CANCEL_OUTCOME_STOPPED, detail, NULL,
-				&error) < 0)
-		give_up(&error);
-	fprintf(stderr, "hash_files: cancelled by %s: %s\n",
-		request.requester.name ? request.requester.name : "somebody", request.reason);
-	return STOPPED;
+	return cancel_task_end(task, CANCEL_OUTCOME_STOPPED, detail, error);
 }
 
 int main(int argc, char **argv)
 {
+	struct cancel_manager *manager;
 	struct cancel_error error;
 	int result;
 
@@ -93,23 +97,17 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: hash_files TASK_ID DIRECTORY OUTPUT\n");
 		return EXIT_FAILURE;
 	}
-	task_id = argv[1];
 	output = fopen(argv[3], "we");
-	if (!output || cancel_spool_open(&spool, NULL, &error) < 0) {
-		if (output)
-			give_up(&error);
+	if (!output) {
 		perror(argv[3]);
 		return EXIT_FAILURE;
 	}
-	cancel_request_init(&request);
-	do /* go on until somebody cancels: a demonstration must not depend on the size of a disk */
-		result = nftw(argv[2], visit, 16, FTW_PHYS);
-	while (result == 0 && getenv("HASH_FOREVER"));
-	if (fclose(output) != 0 && result == 0)
-		result = EXIT_FAILURE;
-	if (result == STOPPED)
-		result = stop_cleanly(argv[3]);
-	cancel_request_clear(&request);
-	cancel_spool_close(spool);
+	if (cancel_manager_open(&manager, NULL, &error) < 0 ||
+	    cancel_task_begin(&task, manager, argv[1], NULL, &error) < 0)
+		return failed(&error);
+	result = hash_tree(argv[2]);
+	if (end(result, argv[3], &error) < 0)
+		result = failed(&error);
+	cancel_manager_close(manager);
 	return result;
 }

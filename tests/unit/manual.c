@@ -631,23 +631,71 @@ Test(manual, examples_of_tokens_end_by_a_signal)
 #define SNIPPET_BEGIN "\n```c\n"
 #define SNIPPET_END   "\n```\n"
 
-/* The one snippet of C. Freed by the caller. */
-static char *readme_snippet(void)
-{
-	char *text = read_file(README), *begin = strstr(text, SNIPPET_BEGIN), *end;
+/* The snippets of C, in their order. */
+enum readme_snippet { SNIPPET_TASK, SNIPPET_TOKEN, SNIPPETS };
 
-	cr_assert(begin, "README.md has no C");
-	begin += strlen(SNIPPET_BEGIN);
-	end = strstr(begin, SNIPPET_END);
-	cr_assert(end, "the C of README.md has no end");
-	cr_assert_null(strstr(end, SNIPPET_BEGIN), "README.md has more C, which this test does not compile");
+/* Freed by the caller. */
+static char *readme_snippet(enum readme_snippet which)
+{
+	char *text = read_file(README), *begin = text, *end = NULL;
+
+	for (int i = 0; i <= (int)which; i++) {
+		begin = strstr(end ? end : text, SNIPPET_BEGIN);
+		cr_assert(begin, "README.md has less C");
+		begin += strlen(SNIPPET_BEGIN);
+		end = strstr(begin, SNIPPET_END);
+		cr_assert(end, "the C of README.md has no end");
+	}
+	cr_assert(which + 1 < SNIPPETS || !strstr(end, SNIPPET_BEGIN),
+		  "README.md has more C, which this test does not compile");
 	end[1] = '\0';
 	memmove(text, begin, strlen(begin) + 1);
 	return text;
 }
 
-/* What the snippet takes for granted: four blocks, and a user who may stop while the second is hashed. */
-static const char around_snippet[] =
+/* What the first takes for granted: four blocks, and somebody who asks while the second is hashed. */
+static const char around_task[] =
+	"#include <cancel/cancel.h>\n"
+	"#include <stdio.h>\n"
+	"struct block { int number; };\n"
+	"static struct cancel_manager *manager;\n"
+	"static struct cancel_task *task;\n"
+	"static struct cancel_error error;\n"
+	"static int blocks, stop_at;\n"
+	"static bool next_block(struct block *block)\n"
+	"{\n"
+	"	block->number = ++blocks;\n"
+	"	return blocks <= 4;\n"
+	"}\n"
+	"static void hash(struct block *block)\n"
+	"{\n"
+	"	printf(\"%%d \", block->number);\n"
+	"	if (block->number != stop_at)\n"
+	"		return;\n"
+	"	(void)cancel_manager_cancel(manager, \"report_42\", \"why\", &error);\n"
+	"}\n"
+	"static int fail(const struct cancel_error *failure)\n"
+	"{\n"
+	"	puts(failure->text);\n"
+	"	return 1;\n"
+	"}\n"
+	"static void remove_partial_output(void)\n"
+	"{\n"
+	"	printf(\"removed \");\n"
+	"}\n"
+	"int main(int argc, char **argv)\n"
+	"{\n"
+	"	struct block block;\n"
+	"	bool stopped;\n"
+	"	(void)argv;\n"
+	"	stop_at = argc > 1 ? 2 : 0;\n"
+	"%s"
+	"	puts(stopped ? \"stopped\" : \"done\");\n"
+	"	return 0;\n"
+	"}\n";
+
+/* What the second takes for granted: the same, and a user who may stop while the second is hashed. */
+static const char around_token[] =
 	"#include <cancel/cancel.h>\n"
 	"#include <errno.h>\n"
 	"#include <stdio.h>\n"
@@ -682,16 +730,25 @@ static const char around_snippet[] =
 	"	return 0;\n"
 	"}\n";
 
+static void compile_snippet(enum readme_snippet which, const char *around, const char *name)
+{
+	char *snippet = readme_snippet(which), program[4096];
+
+	cr_assert_lt(strlen(snippet) + strlen(around), sizeof program);
+	(void)snprintf(program, sizeof program, around, snippet);
+	compile_text(name, program);
+	free(snippet);
+}
+
 Test(manual, c_of_readme_does_what_it_says)
 {
-	char *snippet = readme_snippet(), program[4096];
-
-	cr_assert_lt(strlen(snippet) + sizeof around_snippet, sizeof program);
-	(void)snprintf(program, sizeof program, around_snippet, snippet);
-	compile_text("readme", program);
-	expect_shell("./readme", NULL, 0, "1 2 3 4 done\n", "");
-	expect_shell("./readme stop", NULL, 0, "1 2 cancelled\n", "");
-	free(snippet);
+	compile_snippet(SNIPPET_TASK, around_task, "task");
+	expect_shell("./task", NULL, 0, "1 2 3 4 done\n", "");
+	expect_shell("./task stop", NULL, 0, "1 2 removed stopped\n", "");
+	expect_shell("grep -c '\"outcome\": \"stopped\"' $TASK_CANCELLATION_DIR/processed/report_42.json", NULL, 0, "1\n", "");
+	compile_snippet(SNIPPET_TOKEN, around_token, "token");
+	expect_shell("./token", NULL, 0, "1 2 3 4 done\n", "");
+	expect_shell("./token stop", NULL, 0, "1 2 cancelled\n", "");
 }
 
 /* --- names in another language ---------------------------------------------------------------------- */

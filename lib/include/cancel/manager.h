@@ -27,9 +27,10 @@
  * is truncated, deleted or scribbled over, requests are noticed later, and nothing else changes.
  *
  * **fork.** In the child an inherited manager and its tasks may be closed, which frees what they hold there and
- * leaves the parent's runs alone; a checkpoint answers what it knew at the fork; every other call fails with
- * -EPERM. A worker that was forked opens a manager of its own. The parent's leases are let go of in the child, so that
- * they die with the parent. This needs fork(3): a child of clone(2) called by hand keeps them until it calls exec or ends.
+ * leaves the parent's runs alone; a checkpoint answers what it knew at the fork, and whatever works with
+ * a task or a key fails with -EPERM. A worker that was forked opens a manager of its own. The parent's leases are let go of
+ * in the child, so that they die with the parent. This needs fork(2) of the C library: a child of clone(2) called by hand
+ * keeps them until it calls exec or ends.
  */
 #ifndef CANCEL_MANAGER_H
 #define CANCEL_MANAGER_H

@@ -293,7 +293,9 @@ CANCEL_API int cancel_spool_decide(struct cancel_spool *spool, const char *task_
  * The end of a run: decide what is pending for its own names, its task's and, if it has an id, its own, whether
  * the run noticed it or not. Each record's worker is this process and the run.
  *
- * Requests for other ids that the run listened to are not decided: they are meant for others too.
+ * Requests for other ids that the run listened to are not decided: they are meant for others too. Neither is, with
+ * CANCEL_OUTCOME_FINISHED, the task's as long as a run of the task holds a lease (cancel/run.h): it is meant for that one. A
+ * run that holds one itself ends it first, or is a cancel_task.
  *
  * @param run      The run's id, or NULL.
  * @param outcome  How the run ended: stopped, finished, failed or refused.

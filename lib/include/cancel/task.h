@@ -212,8 +212,9 @@ CANCEL_API const struct cancel_request *cancel_cause_request(const struct cancel
  * @return How many requests were decided, 0 to 2; or a negative errno as cancel_spool_acknowledge, or
  *         -EINVAL   an outcome that a run cannot have;
  *         -EDEADLK  as cancel_source_fini: called from a callback that another thread waits for.
- *         After a failure the task has not ended and still holds its lease: what is pending stays pending. End it again,
- *         or close the manager.
+ *         After a failure the task has not ended and still holds its lease: what is pending stays pending, though of two
+ *         requests the first may have been decided. End it again, or close the manager. What was registered on its token
+ *         is forgotten then, but with -EDEADLK.
  *         A task that was inherited by fork is freed, nothing is decided, and the result is 0.
  *
  * Blocks as cancel_spool_acknowledge, and while its token's callbacks are called on another thread. One thread, while

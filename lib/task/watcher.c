@@ -185,7 +185,8 @@ static void *watch(void *arg)
 		}
 		take_moment(manager, &moment);
 		mark_due(manager, is_round);
-		if (!look_for_due(manager, is_round))
+		/* Told to stop before the moment was taken, it would not be woken. */
+		if (!look_for_due(manager, is_round) && !manager->watcher.stops)
 			sleep_now(manager, &moment);
 	}
 	manager_unlock(manager);

@@ -207,7 +207,7 @@ bool lease_stands(const struct lease *lease)
 {
 	struct stat stat;
 
-	return lease->fd < 0 || (fstat(lease->fd, &stat) == 0 && stat.st_nlink > 0);
+	return lease->fd >= 0 && fstat(lease->fd, &stat) == 0 && stat.st_nlink > 0;
 }
 
 void lease_let_go(struct lease *lease)

@@ -30,7 +30,7 @@ void lease_drop(struct cancel_spool *spool, struct lease *lease);
 /* In the child of a fork: let go of the parent's lease, so that it dies with the parent. */
 void lease_let_go(struct lease *lease);
 
-/* False: its file was removed, by somebody who may, or with the directory. */
+/* False: there is none, or its file was removed, by somebody who may, or with the directory. */
 bool lease_stands(const struct lease *lease);
 
 /* Between spool_enter and spool_leave: does another run of the task hold a lease than the one with `mine`, NULL for none?

@@ -95,32 +95,39 @@ bool hints_are_complete(const struct cancel_manager *manager)
 	const struct bell *bell = manager->hints.bell;
 
 	/* On another host's writes nobody here rings. */
-	return bell && manager->spool->filesystem.notice != NOTICE_BLIND && !bell_is_broken(bell) &&
-	       bell_has_ringer(bell);
+	return bell && !manager->hints.is_blind && !bell_is_broken(bell) && bell_has_ringer(bell);
 }
 
-static struct bell *hold_bell(struct cancel_manager *manager, const char **why)
+/* A bell, and what goes with it. */
+struct ringing {
+	struct bell *bell; /* NULL: none, and `why` */
+	const char *why;
+	bool is_blind;
+};
+
+static struct ringing hold_bell(struct cancel_manager *manager)
 {
-	struct bell *bell;
+	struct ringing ringing = {NULL, "the spool cannot be used", false};
 
-	*why = "the spool cannot be used";
 	if (spool_enter(manager->spool, NULL) < 0)
-		return NULL;
-	bell = bell_hold(manager->spool, true, why);
+		return ringing;
+	ringing.bell = bell_hold(manager->spool, true, &ringing.why);
+	ringing.is_blind = manager->spool->filesystem.notice == NOTICE_BLIND;
 	spool_leave(manager->spool);
-	return bell;
+	return ringing;
 }
 
-static void swap_bell(struct cancel_manager *manager, struct bell *bell, const char *why)
+static void use_bell(struct cancel_manager *manager, const struct ringing *ringing)
 {
 	struct hints *hints = &manager->hints;
 	struct bell *old;
 
 	manager_lock(manager);
 	old = hints->bell;
-	hints->bell = bell;
-	hints->way = bell ? CANCEL_NOTICE_BELL : CANCEL_NOTICE_POLL;
-	hints->why = why;
+	hints->bell = ringing->bell;
+	hints->is_blind = ringing->is_blind;
+	hints->way = ringing->bell ? CANCEL_NOTICE_BELL : CANCEL_NOTICE_POLL;
+	hints->why = ringing->why;
 	manager_unlock(manager);
 	bell_drop(old);
 }
@@ -251,17 +258,6 @@ static int refuse(const struct cancel_manager *manager, const char *why, struct 
 			 cancel_notice_text(manager->hints.wanted), SPOOL_QUOTE(manager->spool), why);
 }
 
-static int open_bell(struct cancel_manager *manager, const char **why)
-{
-	struct bell *bell = hold_bell(manager, why);
-
-	if (!bell)
-		return -ENOTSUP;
-	manager->hints.bell = bell;
-	manager->hints.way = CANCEL_NOTICE_BELL;
-	return 0;
-}
-
 static int use_inotify(struct cancel_manager *manager, const char *why)
 {
 	int code = open_inotify(manager);
@@ -277,7 +273,7 @@ int hints_open(struct cancel_manager *manager, struct cancel_error *error)
 {
 	struct hints *hints = &manager->hints;
 	enum cancel_notice wanted = manager->options.notice;
-	const char *why = NULL;
+	struct ringing ringing;
 	int code;
 
 	*hints = (struct hints){.wanted = wanted, .way = CANCEL_NOTICE_POLL, .kick_fd = -1};
@@ -290,31 +286,36 @@ int hints_open(struct cancel_manager *manager, struct cancel_error *error)
 						       SPOOL_QUOTE(manager->spool))
 					: 0;
 	}
-	code = open_bell(manager, &why);
-	if (code == 0)
-		return 0;
-	if (wanted == CANCEL_NOTICE_BELL)
-		return refuse(manager, why, error);
-	if (!manager->options.thread || use_inotify(manager, why) < 0)
-		hints->why = why;
+	ringing = hold_bell(manager);
+	if (!ringing.bell && wanted == CANCEL_NOTICE_BELL)
+		return refuse(manager, ringing.why, error);
+	if (ringing.bell || !manager->options.thread || use_inotify(manager, ringing.why) < 0)
+		use_bell(manager, &ringing);
 	return 0;
+}
+
+/* By the thread, which alone uses them. */
+static void renew_inotify(struct cancel_manager *manager)
+{
+	struct hints *hints = &manager->hints;
+	unsigned replacements = atomic_load(&manager->spool->replacements);
+
+	if (hints->armed_at == replacements && !hints->is_gone)
+		return;
+	hints->is_gone = false;
+	hints->armed_at = replacements;
+	(void)watch_directories(manager, hints->dirwatch);
 }
 
 void hints_renew(struct cancel_manager *manager)
 {
-	struct hints *hints = &manager->hints;
-	const char *why;
+	struct ringing ringing;
 
-	if (hints->way == CANCEL_NOTICE_INOTIFY) {
-		if (hints->armed_at != atomic_load(&manager->spool->replacements) || hints->is_gone) {
-			hints->is_gone = false;
-			hints->armed_at = atomic_load(&manager->spool->replacements);
-			(void)watch_directories(manager, hints->dirwatch);
-		}
-	} else if (hints->wanted != CANCEL_NOTICE_POLL) {
-		struct bell *bell = hold_bell(manager, &why);
-
-		swap_bell(manager, bell, why);
+	if (manager->hints.dirwatch) {
+		renew_inotify(manager);
+	} else if (manager->hints.wanted != CANCEL_NOTICE_POLL) {
+		ringing = hold_bell(manager);
+		use_bell(manager, &ringing);
 	}
 }
 

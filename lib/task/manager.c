@@ -67,6 +67,7 @@ static struct cancel_manager *manager_new(const struct cancel_manager_options *o
 	manager->options = *options;
 	manager->options.spool = NULL;
 	manager->hints.kick_fd = -1;
+	(void)pthread_mutex_init(&manager->leases, NULL);
 	(void)pthread_mutex_init(&manager->keys, NULL);
 	(void)pthread_mutex_init(&manager->lock, NULL);
 	(void)pthread_cond_init(&manager->unused, NULL);
@@ -80,6 +81,7 @@ static void manager_free(struct cancel_manager *manager)
 	(void)pthread_cond_destroy(&manager->unused);
 	(void)pthread_mutex_destroy(&manager->lock);
 	(void)pthread_mutex_destroy(&manager->keys);
+	(void)pthread_mutex_destroy(&manager->leases);
 	free(manager);
 }
 

@@ -24,6 +24,7 @@ struct hints {
 	struct bell *bell;
 	uint32_t *words;     /* all of the bell's at once, for who listens to many; NULL: not needed so far */
 	bool words_are_read; /* for this turn */
+	bool is_blind;       /* others may write to the spool without any kernel of ours knowing */
 	struct dirwatch *dirwatch;
 	int kick_fd;       /* with inotify: an eventfd, which its sleeper polls too */
 	bool is_gone;      /* inotify said that a directory was removed, moved or unmounted */
@@ -45,6 +46,7 @@ struct cancel_manager {
 	struct cancel_manager_options options; /* `spool` is NULL here */
 	bool is_inherited;                     /* by fork */
 
+	pthread_mutex_t leases; /* held while one is looked at and taken anew */
 	pthread_mutex_t keys; /* held while a key's task is looked for and begun */
 	pthread_mutex_t lock; /* everything below; never while a file is touched, but for the bell */
 	pthread_cond_t unused;

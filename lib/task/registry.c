@@ -46,6 +46,7 @@ static void disinherit(struct cancel_manager *manager)
 		task->users = 0; /* by threads that do not exist here */
 	}
 	/* Such a one may have held it, or waited. */
+	(void)pthread_mutex_init(&manager->leases, NULL);
 	(void)pthread_mutex_init(&manager->keys, NULL);
 	(void)pthread_cond_init(&manager->unused, NULL);
 	manager_unlock(manager);

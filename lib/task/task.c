@@ -154,7 +154,6 @@ static struct task *task_new(struct cancel_manager *manager, const char *task_id
 	task->started_at_us = clock_realtime_us();
 	task->started_boottime_ns = clock_boottime_ns();
 	task->lease = (struct lease)LEASE_NONE;
-	task->wants_lease = !options->no_lease;
 	task->face.looks = !manager->options.thread;
 	task->look_at_ns = clock_coarse_ns() + CANCEL_CHECKPOINT_LOOK_MS * NS_PER_MS;
 	task->deadline_ns = CANCEL_FOREVER;
@@ -212,8 +211,9 @@ static int take_lease(struct task *task, struct cancel_error *error)
 
 	for (size_t i = 0; i < run.also_count; i++)
 		run.also[i] = task->listeners[i + 1].id;
-	/* A child that is forked in between would keep a copy that nobody knows of. */
+	/* A child that is forked in between would keep a copy that nobody knows of, or close another file. */
 	registry_hold_forks();
+	lease_let_go(&task->lease);
 	code = lease_take(task_spool(task), &run, &task->lease, error);
 	registry_allow_forks();
 	return code;
@@ -221,10 +221,15 @@ static int take_lease(struct task *task, struct cancel_error *error)
 
 int task_keep_lease(struct task *task, struct cancel_error *error)
 {
-	if (!task->wants_lease || lease_stands(&task->lease))
+	int code = 0;
+
+	if (!atomic_load(&task->keeps_lease))
 		return 0;
-	lease_let_go(&task->lease);
-	return take_lease(task, error);
+	(void)pthread_mutex_lock(&task->manager->leases);
+	if (!lease_stands(&task->lease))
+		code = take_lease(task, error);
+	(void)pthread_mutex_unlock(&task->manager->leases);
+	return code;
 }
 
 /* What stands there and is no request is told, and keeps nobody from running. */
@@ -253,7 +258,8 @@ static int start(struct task *task, const struct cancel_task_options *options, s
 	if (code < 0)
 		return code;
 	task_return(task);
-	code = task->wants_lease ? take_lease(task, error) : 0;
+	code = options->no_lease ? 0 : take_lease(task, error);
+	atomic_store(&task->keeps_lease, code == 0 && !options->no_lease);
 	if (code == 0)
 		code = look_first(task, error);
 	if (code < 0)

@@ -27,7 +27,7 @@ struct task {
 	char *run; /* or NULL */
 	int64_t started_at_us, started_boottime_ns;
 	struct lease lease;
-	bool wants_lease;
+	_Atomic bool keeps_lease; /* from when it has one: if that is removed another is taken */
 
 	/* With the manager's lock. */
 	struct task *next, **link; /* in its list; link is NULL when it is not there */

@@ -203,11 +203,23 @@ int lease_take(struct cancel_spool *spool, const struct cancel_run *run, struct 
 
 /* --- holding and dropping ----------------------------------------------------------------------------- */
 
-bool lease_stands(const struct lease *lease)
+/* With the spool entered. */
+static bool stands(const struct cancel_spool *spool, const struct lease *lease)
 {
-	struct stat stat;
+	struct stat mine, now;
 
-	return lease->fd >= 0 && fstat(lease->fd, &stat) == 0 && stat.st_nlink > 0;
+	return lease->fd >= 0 && fstat(lease->fd, &mine) == 0 &&
+	       fstatat(spool->fds[SPOOL_RUNS], lease->file, &now, AT_SYMLINK_NOFOLLOW) == 0 && file_same(&mine, &now);
+}
+
+bool lease_stands(struct cancel_spool *spool, const struct lease *lease)
+{
+	bool is_there;
+
+	spool_enter_unchecked(spool);
+	is_there = stands(spool, lease);
+	spool_leave(spool);
+	return is_there;
 }
 
 void lease_let_go(struct lease *lease)
@@ -220,16 +232,11 @@ void lease_let_go(struct lease *lease)
  * file, or none. */
 void lease_drop(struct cancel_spool *spool, struct lease *lease)
 {
-	struct stat mine, now;
-	int runs_fd;
-
 	if (lease->fd < 0)
 		return;
 	spool_enter_unchecked(spool);
-	runs_fd = spool->fds[SPOOL_RUNS];
-	if (fstat(lease->fd, &mine) == 0 && fstatat(runs_fd, lease->file, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    file_same(&mine, &now))
-		(void)unlinkat(runs_fd, lease->file, 0);
+	if (stands(spool, lease))
+		(void)unlinkat(spool->fds[SPOOL_RUNS], lease->file, 0);
 	spool_leave(spool);
 	lease_let_go(lease);
 }

@@ -30,8 +30,8 @@ void lease_drop(struct cancel_spool *spool, struct lease *lease);
 /* In the child of a fork: let go of the parent's lease, so that it dies with the parent. */
 void lease_let_go(struct lease *lease);
 
-/* False: there is none, or its file was removed, by somebody who may, or with the directory. */
-bool lease_stands(const struct lease *lease);
+/* False: there is none, or it does not stand in runs/: somebody removed it, or another directory has taken the place. */
+bool lease_stands(struct cancel_spool *spool, const struct lease *lease);
 
 /* Between spool_enter and spool_leave: does another run of the task hold a lease than the one with `mine`, NULL for none?
  * 1, 0 or a failure. */

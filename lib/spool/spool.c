@@ -281,12 +281,15 @@ bool spool_was_replaced(const struct cancel_spool *spool)
 
 bool spool_is_incomplete(const struct cancel_spool *spool)
 {
-	struct stat processed, tmp;
-	int root_fd = spool->fds[SPOOL_ROOT];
+	static const enum spool_dir dirs[] = {SPOOL_PROCESSED, SPOOL_TMP, SPOOL_RUNS};
+	static const char *const names[] = {DIR_PROCESSED, DIR_TMP, DIR_RUNS};
+	struct stat stat;
 
-	return fstatat(root_fd, DIR_PROCESSED, &processed, AT_SYMLINK_NOFOLLOW) < 0 ||
-	       fstatat(root_fd, DIR_TMP, &tmp, AT_SYMLINK_NOFOLLOW) < 0 ||
-	       processed.st_ino != spool->inodes[SPOOL_PROCESSED] || tmp.st_ino != spool->inodes[SPOOL_TMP];
+	for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
+		if (fstatat(spool->fds[SPOOL_ROOT], names[i], &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    stat.st_ino != spool->inodes[dirs[i]])
+			return true;
+	return false;
 }
 
 static int replace_directories(struct cancel_spool *spool, struct cancel_error *error)

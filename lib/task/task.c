@@ -226,7 +226,7 @@ int task_keep_lease(struct task *task, struct cancel_error *error)
 	if (!atomic_load(&task->keeps_lease))
 		return 0;
 	(void)pthread_mutex_lock(&task->manager->leases);
-	if (!lease_stands(&task->lease))
+	if (!lease_stands(task_spool(task), &task->lease))
 		code = take_lease(task, error);
 	(void)pthread_mutex_unlock(&task->manager->leases);
 	return code;

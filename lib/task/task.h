@@ -34,6 +34,7 @@ struct task {
 	unsigned users;            /* threads that look for it, and are not its owner's */
 	bool is_due;               /* the thread shall look for it */
 	bool is_troubled;
+	uint64_t trouble_words; /* a hash of the sentence */
 	unsigned visit;            /* cancel_manager_cancel has been here */
 
 	_Atomic int64_t effect_at_us; /* the next request that is known takes effect then, by the wall clock; 0: none */

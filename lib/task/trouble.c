@@ -1,7 +1,6 @@
 /* What keeps the manager from looking, told once. */
+#include "hash.h"
 #include "task.h"
-
-#include <string.h>
 
 void trouble_tell(const struct cancel_manager *manager, const struct cancel_error *what)
 {
@@ -9,15 +8,25 @@ void trouble_tell(const struct cancel_manager *manager, const struct cancel_erro
 		manager->options.report(manager->options.arg, what);
 }
 
-/* A trouble of all tasks has the same words for each of them. */
+/* With the lock. A trouble of all tasks has the same words for each of them. */
+static bool was_told(const struct cancel_manager *manager, uint64_t words)
+{
+	for (const struct task *task = manager->first; task; task = task->next)
+		if (task->is_troubled && task->trouble_words == words)
+			return true;
+	return false;
+}
+
 void trouble_note(struct cancel_manager *manager, struct task *task, const struct cancel_error *problem)
 {
+	uint64_t words = hash_text(problem->text);
 	bool is_new;
 
 	manager_lock(manager);
+	is_new = !was_told(manager, words);
 	manager->troubled += !task->is_troubled;
 	task->is_troubled = true;
-	is_new = strcmp(manager->trouble.text, problem->text) != 0;
+	task->trouble_words = words;
 	manager->trouble = *problem;
 	atomic_store(&manager->is_troubled, true);
 	manager_unlock(manager);

@@ -97,6 +97,8 @@ int ending_tell(struct cancel_spool *spool, const struct ending *ending, struct 
 		code = decision_check(&decision, error);
 	if (code < 0)
 		return code;
+	if (ending->outcome == CANCEL_OUTCOME_FINISHED)
+		(void)spool_keep_runs(spool, NULL); /* others may have theirs in a new one */
 	count = decide_both(spool, ending, &task, &own, decided, error);
 	if (count == 0 && ending->group)
 		code = tell_member(spool, ending, ending->run ? &own : &task, error);

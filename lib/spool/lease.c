@@ -181,22 +181,33 @@ static int take(const struct cancel_spool *spool, const char *name, const char *
 	return code;
 }
 
+static int take_named(struct cancel_spool *spool, const struct cancel_run *run, const char *text, struct lease *lease,
+		      struct cancel_error *error)
+{
+	char name[NAME_SIZE];
+	int code = spool_keep_runs(spool, error);
+
+	if (code < 0)
+		return code;
+	name_encode(name, run->task_id, run->run);
+	spool_enter_unchecked(spool);
+	code = take(spool, name, text, lease);
+	spool_leave(spool);
+	return code == 0 ? 0
+			 : error_system(error, code, "cannot take a lease for task '%s' in spool '%s'%s",
+					QUOTE(run->task_id), SPOOL_QUOTE(spool),
+					code == -EMFILE
+						? " (begin it without one, or raise the limit of open files)"
+						: "");
+}
+
 int lease_take(struct cancel_spool *spool, const struct cancel_run *run, struct lease *lease,
 	       struct cancel_error *error)
 {
-	char name[NAME_SIZE], *text = text_of(spool, run);
-	int code = text ? spool_enter(spool, error) : error_system(error, -ENOMEM, "cannot take a lease");
+	char *text = text_of(spool, run);
+	int code = text ? take_named(spool, run, text, lease, error)
+			: error_system(error, -ENOMEM, "cannot take a lease");
 
-	if (code == 0) {
-		name_encode(name, run->task_id, run->run);
-		code = take(spool, name, text, lease);
-		spool_leave(spool);
-		if (code < 0)
-			(void)error_system(error, code, "cannot take a lease for task '%s' in spool '%s'%s",
-					   QUOTE(run->task_id), SPOOL_QUOTE(spool),
-					   code == -EMFILE ? "; raise the limit of open files, or begin without a lease"
-							   : "");
-	}
 	free(text);
 	return code;
 }
@@ -351,8 +362,10 @@ int cancel_spool_runs(struct cancel_spool *spool, cancel_run_visit *visit, void 
 {
 	struct scan scan;
 	const char *file;
-	int code = scan_begin(&scan, spool, SPOOL_RUNS, error), ended = 0;
+	int code = spool_keep_runs(spool, error), ended = 0;
 
+	if (code == 0)
+		code = scan_begin(&scan, spool, SPOOL_RUNS, error);
 	if (code < 0)
 		return code;
 	while (code == 0 && (file = scan_next(&scan, &ended)))

@@ -281,31 +281,36 @@ bool spool_was_replaced(const struct cancel_spool *spool)
 
 bool spool_is_incomplete(const struct cancel_spool *spool)
 {
-	static const enum spool_dir dirs[] = {SPOOL_PROCESSED, SPOOL_TMP, SPOOL_RUNS};
-	static const char *const names[] = {DIR_PROCESSED, DIR_TMP, DIR_RUNS};
-	struct stat stat;
+	struct stat processed, tmp;
+	int root_fd = spool->fds[SPOOL_ROOT];
 
-	for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
-		if (fstatat(spool->fds[SPOOL_ROOT], names[i], &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    stat.st_ino != spool->inodes[dirs[i]])
-			return true;
-	return false;
+	/* Not runs/: without leases requests are made, seen and decided all the same. */
+	return fstatat(root_fd, DIR_PROCESSED, &processed, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       fstatat(root_fd, DIR_TMP, &tmp, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       processed.st_ino != spool->inodes[SPOOL_PROCESSED] || tmp.st_ino != spool->inodes[SPOOL_TMP];
+}
+
+static int open_again(struct cancel_spool *spool, struct cancel_error *error)
+{
+	int old[SPOOL_DIR_COUNT], code;
+
+	memcpy(old, spool->fds, sizeof old);
+	code = open_directories(spool, error);
+	if (code < 0)
+		return code;
+	close_fds(old);
+	bell_place_forget(spool->bell);
+	(void)atomic_fetch_add(&spool->replacements, 1);
+	return 0;
 }
 
 static int replace_directories(struct cancel_spool *spool, struct cancel_error *error)
 {
-	int old[SPOOL_DIR_COUNT], code = 0;
+	int code = 0;
 
 	(void)pthread_rwlock_wrlock(&spool->replacing);
-	if (spool_was_replaced(spool) || spool_is_incomplete(spool)) { /* else another thread was faster */
-		memcpy(old, spool->fds, sizeof old);
-		code = open_directories(spool, error);
-		if (code == 0) {
-			close_fds(old);
-			bell_place_forget(spool->bell);
-			(void)atomic_fetch_add(&spool->replacements, 1);
-		}
-	}
+	if (spool_was_replaced(spool) || spool_is_incomplete(spool)) /* else another thread was faster */
+		code = open_again(spool, error);
 	(void)pthread_rwlock_unlock(&spool->replacing);
 	return code;
 }
@@ -343,6 +348,32 @@ int spool_enter(struct cancel_spool *spool, struct cancel_error *error)
 void spool_leave(struct cancel_spool *spool)
 {
 	(void)pthread_rwlock_unlock(&spool->replacing);
+}
+
+static bool lacks_runs(const struct cancel_spool *spool)
+{
+	struct stat stat;
+
+	return fstatat(spool->fds[SPOOL_ROOT], DIR_RUNS, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       stat.st_ino != spool->inodes[SPOOL_RUNS];
+}
+
+int spool_keep_runs(struct cancel_spool *spool, struct cancel_error *error)
+{
+	int code = spool_enter(spool, error);
+	bool lacks;
+
+	if (code < 0)
+		return code;
+	lacks = lacks_runs(spool);
+	spool_leave(spool);
+	if (!lacks)
+		return 0;
+	(void)pthread_rwlock_wrlock(&spool->replacing);
+	if (lacks_runs(spool))
+		code = open_again(spool, error);
+	(void)pthread_rwlock_unlock(&spool->replacing);
+	return code;
 }
 
 /* --- telling ------------------------------------------------------------------------------------------ */

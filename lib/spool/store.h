@@ -81,6 +81,10 @@ void spool_leave(struct cancel_spool *spool);
 /* Say, between the two, whether the directory was replaced meanwhile: what was published went nowhere. */
 bool spool_was_replaced(const struct cancel_spool *spool);
 
+/* Make sure that runs/ is what stands there, which the two do not look at: open it again, making it if the options say so.
+ * Not between them. */
+int spool_keep_runs(struct cancel_spool *spool, struct cancel_error *error);
+
 /* Whether a directory in it was removed or replaced. */
 bool spool_is_incomplete(const struct cancel_spool *spool);
 

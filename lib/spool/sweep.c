@@ -555,7 +555,7 @@ static int sweep_all(struct sweep *sweep, struct cancel_error *error)
 		remember(sweep, &problem);
 	if (sweep_directory(sweep, SPOOL_PROCESSED, may_be_old, remove_processed, &problem) < 0)
 		remember(sweep, &problem);
-	if (sweep_files(sweep, SPOOL_RUNS, sweep_lease, &problem) < 0)
+	if (spool_keep_runs(sweep->spool, &problem) < 0 || sweep_files(sweep, SPOOL_RUNS, sweep_lease, &problem) < 0)
 		remember(sweep, &problem);
 	if (sweep_files(sweep, SPOOL_ROOT, count_stranger, &problem) < 0)
 		remember(sweep, &problem);

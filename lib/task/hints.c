@@ -282,8 +282,7 @@ int hints_open(struct cancel_manager *manager, struct cancel_error *error)
 	if (wanted == CANCEL_NOTICE_INOTIFY) {
 		code = use_inotify(manager, NULL);
 		return code == -ENOTSUP ? refuse(manager, "its filesystem does not tell of every change by it", error)
-		       : code < 0       ? error_system(error, code, "cannot watch spool '%s' by inotify",
-						       SPOOL_QUOTE(manager->spool))
+		       : code < 0       ? refuse(manager, strerrordesc_np(-code), error)
 					: 0;
 	}
 	ringing = hold_bell(manager);

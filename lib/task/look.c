@@ -61,7 +61,9 @@ void look_keep_lease(struct task *task)
 	struct cancel_error problem;
 
 	if (task_keep_lease(task, &problem) < 0)
-		trouble_note(task->manager, task, &problem);
+		trouble_note(task, TROUBLE_LEASE, &problem);
+	else
+		trouble_end(task, TROUBLE_LEASE);
 }
 
 /* --- acting ------------------------------------------------------------------------------------------- */
@@ -98,9 +100,9 @@ int look_act(struct task *task, struct finding *finding)
 	const struct cancel_cause *cause;
 
 	if (finding->answer < 0)
-		trouble_note(manager, task, &finding->problem);
+		trouble_note(task, TROUBLE_LOOK, &finding->problem);
 	else
-		trouble_end(manager, task);
+		trouble_end(task, TROUBLE_LOOK);
 	if (finding->answer != 1)
 		return finding->answer;
 	cause = cause_of(task, finding);
@@ -124,7 +126,7 @@ static bool cancel_deferred(struct task *task, struct finding *finding)
 		return true;
 	(void)error_system(&problem, cancelled, "cannot cancel task '%s': no thread can be had for its callbacks",
 			   QUOTE(task->listeners[0].id));
-	trouble_note(task->manager, task, &problem);
+	trouble_note(task, TROUBLE_LOOK, &problem);
 	return false;
 }
 
@@ -133,8 +135,8 @@ bool look_act_deferred(struct task *task, struct finding *finding)
 	if (finding->answer == 1)
 		return cancel_deferred(task, finding);
 	if (finding->answer < 0)
-		trouble_note(task->manager, task, &finding->problem);
+		trouble_note(task, TROUBLE_LOOK, &finding->problem);
 	else
-		trouble_end(task->manager, task);
+		trouble_end(task, TROUBLE_LOOK);
 	return finding->answer == 0;
 }

@@ -17,6 +17,13 @@
 
 struct task;
 
+/* What may go wrong with a task, apart from the other. */
+enum trouble {
+	TROUBLE_LOOK,  /* it cannot be looked for */
+	TROUBLE_LEASE, /* its lease was removed, and it cannot have another */
+	TROUBLES,
+};
+
 /* How it learns that it should look. */
 struct hints {
 	enum cancel_notice wanted, way;
@@ -57,7 +64,7 @@ struct cancel_manager {
 	struct watcher watcher;
 	unsigned visits;
 	unsigned replacements; /* of the spool's directory, that were told */
-	unsigned troubled;     /* tasks that could not be looked for */
+	unsigned troubles;           /* of all tasks */
 	struct cancel_error trouble; /* the latest; code 0: none */
 	atomic_bool is_troubled;
 
@@ -70,11 +77,11 @@ void manager_unlock(struct cancel_manager *manager);
 /* -EPERM, with a sentence, for what was inherited by fork. */
 int manager_refuse_inherited(const struct cancel_manager *manager, struct cancel_error *error);
 
-/* trouble.c: tell the program, without the lock. A task could not be looked for, or could again. */
-void trouble_note(struct cancel_manager *manager, struct task *task, const struct cancel_error *problem);
-void trouble_end(struct cancel_manager *manager, struct task *task);
-/* The same for a task that ends: it is nobody's trouble any more. With the lock. */
-void trouble_forget(struct cancel_manager *manager, struct task *task);
+/* trouble.c: tell the program, without the lock. Something is wrong with a task, or is not any more. */
+void trouble_note(struct task *task, enum trouble sort, const struct cancel_error *problem);
+void trouble_end(struct task *task, enum trouble sort);
+/* A task ends: it is nobody's trouble any more. With the lock. */
+void trouble_forget(struct task *task);
 /* Something is worth knowing. */
 void trouble_tell(const struct cancel_manager *manager, const struct cancel_error *what);
 /* Notice that the spool's directory is another one, and tell. */

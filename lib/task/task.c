@@ -95,7 +95,7 @@ void task_leave(struct task *task)
 	if (manager->cursor == task)
 		manager->cursor = task->next;
 	task->is_due = false;
-	trouble_forget(manager, task);
+	trouble_forget(task);
 	manager_unlock(manager);
 }
 

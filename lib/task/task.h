@@ -33,8 +33,7 @@ struct task {
 	struct task *next, **link; /* in its list; link is NULL when it is not there */
 	unsigned users;            /* threads that look for it, and are not its owner's */
 	bool is_due;               /* the thread shall look for it */
-	bool is_troubled;
-	uint64_t trouble_words; /* a hash of the sentence */
+	uint64_t troubles[TROUBLES]; /* of each sort: a hash of its sentence; 0: there is none */
 	unsigned visit;            /* cancel_manager_cancel has been here */
 
 	_Atomic int64_t effect_at_us; /* the next request that is known takes effect then, by the wall clock; 0: none */

@@ -9,24 +9,24 @@ void trouble_tell(const struct cancel_manager *manager, const struct cancel_erro
 }
 
 /* With the lock. A trouble of all tasks has the same words for each of them. */
-static bool was_told(const struct cancel_manager *manager, uint64_t words)
+static bool was_told(const struct cancel_manager *manager, enum trouble sort, uint64_t words)
 {
 	for (const struct task *task = manager->first; task; task = task->next)
-		if (task->is_troubled && task->trouble_words == words)
+		if (task->troubles[sort] == words)
 			return true;
 	return false;
 }
 
-void trouble_note(struct cancel_manager *manager, struct task *task, const struct cancel_error *problem)
+void trouble_note(struct task *task, enum trouble sort, const struct cancel_error *problem)
 {
+	struct cancel_manager *manager = task->manager;
 	uint64_t words = hash_text(problem->text);
 	bool is_new;
 
 	manager_lock(manager);
-	is_new = !was_told(manager, words);
-	manager->troubled += !task->is_troubled;
-	task->is_troubled = true;
-	task->trouble_words = words;
+	is_new = !was_told(manager, sort, words);
+	manager->troubles += task->troubles[sort] == 0;
+	task->troubles[sort] = words;
 	manager->trouble = *problem;
 	atomic_store(&manager->is_troubled, true);
 	manager_unlock(manager);
@@ -34,27 +34,37 @@ void trouble_note(struct cancel_manager *manager, struct task *task, const struc
 		trouble_tell(manager, problem);
 }
 
-void trouble_forget(struct cancel_manager *manager, struct task *task)
+/* With the lock. Returns whether it was the last. */
+static bool forget(struct task *task, enum trouble sort)
 {
-	manager->troubled -= task->is_troubled;
-	task->is_troubled = false;
-	if (manager->troubled)
-		return;
-	manager->trouble = (struct cancel_error){0};
+	struct cancel_manager *manager = task->manager;
+
+	if (!task->troubles[sort])
+		return false;
+	task->troubles[sort] = 0;
+	if (--manager->troubles)
+		return false;
+	manager->trouble = (struct cancel_error){0, ""};
 	atomic_store(&manager->is_troubled, false);
+	return true;
 }
 
-void trouble_end(struct cancel_manager *manager, struct task *task)
+void trouble_forget(struct task *task)
 {
+	for (int sort = 0; sort < TROUBLES; sort++)
+		(void)forget(task, (enum trouble)sort);
+}
+
+void trouble_end(struct task *task, enum trouble sort)
+{
+	struct cancel_manager *manager = task->manager;
 	struct cancel_error text;
 	bool is_over;
 
 	if (!atomic_load_explicit(&manager->is_troubled, memory_order_relaxed))
 		return;
 	manager_lock(manager);
-	is_over = task->is_troubled;
-	trouble_forget(manager, task);
-	is_over = is_over && !manager->troubled;
+	is_over = forget(task, sort);
 	manager_unlock(manager);
 	if (!is_over)
 		return;

@@ -41,7 +41,7 @@ static bool is_complete(struct cancel_manager *manager)
 	bool complete;
 
 	manager_lock(manager);
-	complete = !manager->troubled && hints_are_complete(manager);
+	complete = !manager->troubles && hints_are_complete(manager);
 	manager_unlock(manager);
 	return complete;
 }

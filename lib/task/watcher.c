@@ -165,7 +165,7 @@ static bool begin_round(struct cancel_manager *manager)
 	if (!manager->first || now_ns < watcher->pace.round_ns)
 		return false;
 	pace_next(&watcher->pace, now_ns, manager->options.poll_interval_ms,
-		  !manager->troubled && hints_are_complete(manager));
+		  !manager->troubles && hints_are_complete(manager));
 	return true;
 }
 

@@ -23,20 +23,22 @@ void report_text(struct cancel_watch *watch, enum cancel_event_type type, const 
 	report(watch, &event);
 }
 
-/* With the task's name, because a foreign program may write one id into all its requests. */
+/* With the task's name, because a foreign program may write one id into all its requests. Of a group's request there is a
+ * record for each run that it stopped. */
 static uint64_t request_key(const struct cancel_watch *watch, const struct cancel_request *request)
 {
+	uint64_t run = request->group ? (uint64_t)request->processed_boottime_ns : 0;
 	char name[NAME_SIZE];
 
 	name_encode(name, request->task_id, request->run);
-	return seen_key(&watch->seen, name, request->request_id, 0);
+	return seen_key(&watch->seen, name, request->request_id, run);
 }
 
 /* Made while we watched: what was decided before we could look was requested too. Of older ones the table may have
  * forgotten that it was told. */
 static bool is_of_our_time(const struct cancel_watch *watch, const struct cancel_request *request)
 {
-	return !strcmp(request->boot_id, clock_boot_id()) && request->boottime_ns >= watch->opened_ns;
+	return !request->group && !strcmp(request->boot_id, clock_boot_id()) && request->boottime_ns >= watch->opened_ns;
 }
 
 void report_request(struct cancel_watch *watch, enum cancel_event_type type,

@@ -18,7 +18,7 @@
  * of a name's files happens under that name's byte-range lock; a call that needs it waits at most
  * CANCEL_LOCK_WAIT_MS and then fails with -EBUSY.
  *
- * If the directory, or pending/, processed/, tmp/ or runs/ in it, is removed, moved or replaced while it is open, the
+ * If the directory, or pending/, processed/ or tmp/ in it, is removed, moved or replaced while it is open, the
  * next call notices, opens what stands at the path now and works there. If that is unsafe, or nothing and
  * `create` was not set, the call fails, with the error that cancel_spool_open would give.
  *

@@ -37,6 +37,14 @@ static void say_latest(const struct cancel_request *latest)
 	}
 }
 
+/* A run that finished leaves the request to another that is alive. */
+static void say_left(const struct cancel_request *standing)
+{
+	output("left pending for another run that is alive: ");
+	output_task(standing->task_id, standing->run);
+	output(" (request %s); see cancelreq --list --running", standing->request_id);
+}
+
 int nothing_pending(const struct verb_context *context, const char *run)
 {
 	const struct options *options = context->options;
@@ -50,8 +58,12 @@ int nothing_pending(const struct verb_context *context, const char *run)
 	found = cancel_spool_lookup(context->spool, options->task_id, run, &latest, &error);
 	if (found < 0)
 		return failure_of_words(&error);
-	output("nothing pending for ");
-	output_task(options->task_id, run);
+	if (found == CANCEL_LOOKUP_PENDING || found == CANCEL_LOOKUP_SCHEDULED) {
+		say_left(&latest);
+	} else {
+		output("nothing pending for ");
+		output_task(options->task_id, run);
+	}
 	if (found == CANCEL_LOOKUP_PROCESSED)
 		say_latest(&latest);
 	output("\n");

@@ -67,8 +67,11 @@ int list_run(const struct verb_context *context)
 {
 	struct listing listing = {.options = context->options};
 	struct cancel_error error;
-	int result = cancel_spool_list(context->spool, context->options->state, visit, &listing, &error);
+	int result;
 
+	if (context->options->running)
+		return running_list(context);
+	result = cancel_spool_list(context->spool, context->options->state, visit, &listing, &error);
 	if (listing.refused > 0) {
 		output_flush();
 		(void)fprintf(stderr, "cancelreq: %" PRId64 " %s refused; see cancelwatch doctor\n",

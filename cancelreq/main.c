@@ -9,9 +9,9 @@
 #include <signal.h>
 
 static verb_run *const verbs[VERB_COUNT] = {
-	[VERB_ASK] = request_run,   [VERB_BATCH] = batch_run,       [VERB_CHECK] = check_run,
-	[VERB_ACK] = ack_run,       [VERB_WITHDRAW] = withdraw_run, [VERB_RESET] = reset_run,
-	[VERB_STATUS] = status_run, [VERB_LIST] = list_run,
+	[VERB_ASK] = request_run, [VERB_BATCH] = batch_run,   [VERB_MATCH] = match_run,
+	[VERB_CHECK] = check_run, [VERB_ACK] = ack_run,       [VERB_WITHDRAW] = withdraw_run,
+	[VERB_RESET] = reset_run, [VERB_STATUS] = status_run, [VERB_LIST] = list_run,
 };
 
 /* A reader that goes away must not stop a batch half-way: writing fails with EPIPE instead. */

@@ -24,6 +24,8 @@ enum {
 	KEY_OUTCOME,
 	KEY_DETAIL,
 	KEY_STATE,
+	KEY_RUNNING,
+	KEY_DRY_RUN,
 	KEY_JSON,
 	KEY_QUIET,
 	KEY_HELP,
@@ -33,6 +35,7 @@ enum {
 
 static const struct option long_options[] = {
 	{"batch", required_argument, NULL, VERB_BATCH},
+	{"match", required_argument, NULL, VERB_MATCH},
 	{"check", no_argument, NULL, VERB_CHECK},
 	{"ack", no_argument, NULL, VERB_ACK},
 	{"withdraw", no_argument, NULL, VERB_WITHDRAW},
@@ -50,6 +53,8 @@ static const struct option long_options[] = {
 	{"outcome", required_argument, NULL, KEY_OUTCOME},
 	{"detail", required_argument, NULL, KEY_DETAIL},
 	{"state", required_argument, NULL, KEY_STATE},
+	{"running", no_argument, NULL, KEY_RUNNING},
+	{"dry-run", no_argument, NULL, KEY_DRY_RUN},
 	{"json", no_argument, NULL, KEY_JSON},
 	{"quiet", no_argument, NULL, KEY_QUIET},
 	{"help", no_argument, NULL, KEY_HELP},
@@ -58,7 +63,7 @@ static const struct option long_options[] = {
 };
 
 #define BIT(number) (1u << (number))
-#define ASKING      (BIT(VERB_ASK) | BIT(VERB_BATCH))
+#define ASKING      (BIT(VERB_ASK) | BIT(VERB_BATCH) | BIT(VERB_MATCH))
 #define CHANGING    (ASKING | BIT(VERB_ACK) | BIT(VERB_WITHDRAW) | BIT(VERB_RESET))
 #define ONE_TASK                                                                                  \
 	(BIT(VERB_ASK) | BIT(VERB_CHECK) | BIT(VERB_ACK) | BIT(VERB_WITHDRAW) | BIT(VERB_RESET) | \
@@ -77,26 +82,39 @@ static const unsigned int goes_with[KEY_COUNT] = {
 	[KEY_OUTCOME] = BIT(VERB_ACK),
 	[KEY_DETAIL] = BIT(VERB_ACK),
 	[KEY_STATE] = BIT(VERB_LIST),
+	[KEY_RUNNING] = BIT(VERB_LIST),
+	[KEY_DRY_RUN] = BIT(VERB_MATCH),
 	[KEY_JSON] = (BIT(VERB_COUNT) - 1) & ~BIT(VERB_RESET),
-	[KEY_QUIET] = ONE_TASK | BIT(VERB_BATCH),
+	[KEY_QUIET] = ONE_TASK | BIT(VERB_BATCH) | BIT(VERB_MATCH),
+};
+
+/* The options that do not go with each other. Runs have no state; what would be asked for is not on record,
+ * and
+ * --list --running --json shows whom it is about. */
+static const int contrary[][2] = {
+	{KEY_JSON, KEY_QUIET},
+	{KEY_STATE, KEY_RUNNING},
+	{KEY_DRY_RUN, KEY_JSON},
 };
 
 static const char help[] = "Example: cancelreq task_123 deleted by alice\n"
 			   "\n"
 			   "cancelreq [OPTIONS] TASK_ID [REASON...]  ask that a task be cancelled\n"
 			   "cancelreq --batch FILE|- [REASON...]     a line: TASK_ID[<TAB>REASON] or JSON\n"
+			   "cancelreq --match PATTERN [--dry-run] [REASON...]  all running tasks like it\n"
 			   "cancelreq --check TASK_ID                0 and the reason if one stands, or 1\n"
 			   "cancelreq --ack TASK_ID [--outcome WORD] [--detail TEXT]\n"
 			   "                         stopped (the default), finished, failed or refused\n"
 			   "cancelreq --withdraw TASK_ID | --reset TASK_ID | --status TASK_ID\n"
 			   "cancelreq --list [--state pending|processed|all] [PATTERN]\n"
+			   "cancelreq --list --running [PATTERN]     who runs what, since when\n"
 			   "\n"
 			   "  --run RUN           only this run of the task\n"
 			   "  --by NAME           who asks, if not your login name\n"
 			   "  --after DURATION    takes effect later: 500ms, 30s, 10m, 24h, 7d\n"
 			   "  --expires DURATION  is no longer meant after this time, or never\n"
 			   "  --wait[=DURATION]   wait until decided: 0 stopped, 4 time ran out, 5 finished\n"
-			   "                      first, 6 failed or refused, 8 withdrawn or expired\n"
+			   "                first, 6 failed or refused, 7 run died, 8 withdrawn or expired\n"
 			   "  --spool DIR, --config FILE, --durability none|file|full\n"
 			   "  --json, -q or --quiet, --help, --version\n"
 			   "  --                  ends the options: a task id may start with a dash\n"
@@ -272,9 +290,21 @@ static void set_option(struct options *options, int key, const char *value)
 		options->wait = true;
 		options->wait_ms = value ? read_duration(key, value) : WAIT_FOREVER;
 		break;
+	case KEY_RUNNING:
+		options->running = true;
+		break;
+	case KEY_DRY_RUN:
+		options->dry_run = true;
+		break;
 	case VERB_BATCH:
 		options->batch_file = value;
 		set_verb(options, VERB_BATCH);
+		break;
+	case VERB_MATCH:
+		if (!*value)
+			usage_error("--match: expected a pattern, found ''");
+		options->pattern = value;
+		set_verb(options, VERB_MATCH);
 		break;
 	default:
 		if (key < VERB_COUNT)
@@ -324,8 +354,10 @@ static void check_together(const struct options *options, unsigned int given)
 			usage_error("--%s does not go with a request", option_name(key));
 		usage_error("--%s does not go with --%s", option_name(key), option_name((int)options->verb));
 	}
-	if (options->json && options->quiet)
-		usage_error("--json and --quiet do not go together");
+	for (size_t i = 0; i < sizeof(contrary) / sizeof(contrary[0]); i++)
+		if ((given & BIT(contrary[i][0])) && (given & BIT(contrary[i][1])))
+			usage_error("--%s and --%s do not go together", option_name(contrary[i][0]),
+				    option_name(contrary[i][1]));
 }
 
 static char *join(char **words)
@@ -374,7 +406,7 @@ static void refuse_words(const struct options *options, char **words)
 
 static void read_words(struct options *options, char **words)
 {
-	if (options->verb == VERB_BATCH) {
+	if (options->verb == VERB_BATCH || options->verb == VERB_MATCH) {
 		read_reason(options, words);
 		return;
 	}

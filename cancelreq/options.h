@@ -12,6 +12,7 @@
 enum verb {
 	VERB_ASK, /* has no option of its own */
 	VERB_BATCH,
+	VERB_MATCH,
 	VERB_CHECK,
 	VERB_ACK,
 	VERB_WITHDRAW,
@@ -25,8 +26,8 @@ enum verb {
 
 struct options {
 	enum verb verb;
-	const char *task_id;    /* NULL for --batch and --list */
-	const char *pattern;    /* NULL: every task */
+	const char *task_id;    /* NULL for --batch, --match and --list */
+	const char *pattern;    /* for --match and --list; NULL: every task */
 	const char *batch_file; /* "-" is standard input */
 	char *reason;           /* joined; NULL: none given */
 
@@ -42,6 +43,8 @@ struct options {
 	enum cancel_outcome outcome;
 	const char *detail;
 	enum cancel_list_state state;
+	bool running; /* list runs, not requests */
+	bool dry_run;
 
 	bool wait;
 	int64_t wait_ms; /* or WAIT_FOREVER */

@@ -76,9 +76,41 @@ void output_json(const struct cancel_request *request)
 	free(text);
 }
 
+/* How many bytes of `text` stand in a string of JSON as they are. */
+static size_t plain_length(const char *text)
+{
+	size_t length = 0;
+
+	while ((unsigned char)text[length] >= ' ' && text[length] != '"' && text[length] != '\\')
+		length++;
+	return length;
+}
+
+void output_json_string(const char *text)
+{
+	if (!text) {
+		output("null");
+		return;
+	}
+	output("\"");
+	for (size_t length; text[length = plain_length(text)]; text += length + 1)
+		output("%.*s\\u%04x", (int)length, text, (unsigned int)text[length]);
+	output("%s\"", text);
+}
+
+/* An '@' stands before a run's id, so one that belongs to the task's is escaped. */
+static void output_task_id(const char *task_id)
+{
+	const char *text = escaped(task_id);
+
+	for (size_t length; text[length = strcspn(text, "@")]; text += length + 1)
+		output("%.*s\\x40", (int)length, text);
+	output("%s", text);
+}
+
 void output_task(const char *task_id, const char *run)
 {
-	output_escaped(task_id);
+	output_task_id(task_id);
 	if (run) {
 		output("@");
 		output_escaped(run);
@@ -153,6 +185,13 @@ int64_t decision_age_us(const struct cancel_request *request)
 	if (request->boot_id[0] && strcmp(request->boot_id, request->processed_boot_id) == 0)
 		return not_negative((request->processed_boottime_ns - request->boottime_ns) / 1000);
 	return not_negative(request->processed_at_us - request->requested_at_us);
+}
+
+int no_memory(struct cancel_error *error, const char *what)
+{
+	error->code = -ENOMEM;
+	(void)snprintf(error->text, sizeof(error->text), "no memory for %s", what);
+	return error->code;
 }
 
 int failure(const struct cancel_error *error)

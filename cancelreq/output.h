@@ -17,6 +17,7 @@ enum exit_code {
 	EXIT_STILL_PENDING = 4,
 	EXIT_FINISHED_FIRST = 5,
 	EXIT_NOT_STOPPED = 6,
+	EXIT_DIED = 7,
 	EXIT_TAKEN_BACK = 8,
 };
 
@@ -40,8 +41,11 @@ int output_end(int exit_code);
 /* A record as one line of JSON. */
 void output_json(const struct cancel_request *request);
 
-/* The pieces of a line for people: "task_1@run_2"; "2 min", "0.8 s"; "alice" or "uid 1000"; "(none given)";
- * " by pid 42 on host", as far as it is known. */
+/* UTF-8 text as a string of JSON; NULL is null. */
+void output_json_string(const char *text);
+
+/* The pieces of a line for people: "task_1@run_2", where an '@' of the task id itself is "\x40"; "2 min",
+ * "0.8 s"; "alice" or "uid 1000"; "(none given)"; " by pid 42 on host", as far as it is known. */
 void output_task(const char *task_id, const char *run);
 void output_age(int64_t age_us);
 void output_requester(const struct cancel_request *request);
@@ -56,6 +60,9 @@ int64_t decision_age_us(const struct cancel_request *request);
 
 /* The wall clock. */
 int64_t now_us(void);
+
+/* The failure of having no memory for `what`. Returns -ENOMEM. */
+int no_memory(struct cancel_error *error, const char *what);
 
 /* Say on standard error what failed. Returns EXIT_REFUSED. */
 int failure(const struct cancel_error *error);

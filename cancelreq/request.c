@@ -1,16 +1,18 @@
 /* Ask that one task be cancelled. */
+#include "asked.h"
 #include "options.h"
 #include "output.h"
+#include "running.h"
 #include "verbs.h"
 
 #include <cancel/request.h>
 #include <cancel/spool.h>
-#include <cancel/text.h>
 
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* The file first: the system's own way of asking, through its name service, takes longer than the request. */
@@ -50,69 +52,79 @@ void request_fill(struct cancel_request *request, const struct options *options)
 	request->requester.name = options->by ? options->by : own_name();
 }
 
-static void say_when(const struct cancel_request *request)
+/* Look who is running what was asked for; only now, since the request must not wait for that. */
+static void look_at_leases(const struct verb_context *context, struct sighting *runs, struct asked *asked)
 {
-	char time[CANCEL_TIME_SIZE];
+	struct cancel_error error;
 
-	if (!cancel_request_in_effect(request))
-		output(", takes effect at %s", cancel_time_format(time, request->cancel_at_us));
+	if (sighting_look(runs, context->spool, asked->stands->task_id, asked->stands->run, &error) == 0) {
+		asked->runs = runs;
+	} else {
+		(void)failure(&error);
+		runs->failed = true;
+	}
 }
 
-static void say_requested(const struct cancel_request *request)
+/* Nobody is running it; perhaps because who did has stopped already, which takes microseconds. */
+static void look_at_request(const struct verb_context *context, struct cancel_request *now,
+			    struct asked *asked)
 {
-	output("requested ");
-	output_task(request->task_id, request->run);
-	output(" (request %s)", request->request_id);
-	say_when(request);
-	output("\n");
+	const struct cancel_request *stands = asked->stands;
+	struct cancel_error error;
+	int found = cancel_spool_lookup(context->spool, stands->task_id, stands->run, now, &error);
+
+	if (found < 0)
+		(void)failure(&error);
+	if (found <= CANCEL_LOOKUP_NONE || strcmp(now->request_id, stands->request_id) != 0)
+		asked->runs = NULL;
+	else if (found == CANCEL_LOOKUP_PROCESSED)
+		asked->decided = now;
 }
 
-static void say_already_pending(const struct cancel_request *standing)
+/* The leases first: a worker decides before it lets go of its lease. */
+static void tell(const struct verb_context *context, struct asked *asked, struct sighting *runs)
 {
-	output("already pending ");
-	output_task(standing->task_id, standing->run);
-	output(" (request %s, by ", standing->request_id);
-	output_requester(standing);
-	output(", ");
-	output_age(request_age_us(standing));
-	output(" ago: ");
-	output_reason(standing);
-	output(")");
-	say_when(standing);
-	output("\n");
+	struct cancel_request now;
+
+	cancel_request_init(&now);
+	look_at_leases(context, runs, asked);
+	if (asked->runs && runs->count == 0 &&
+	    runs_changed_since(context->spool, asked->stands->requested_at_us))
+		look_at_request(context, &now, asked);
+	say_asked(asked);
+	cancel_request_clear(&now);
 }
 
-static void say(const struct options *options, int result, const struct cancel_request *stands)
+static void say(const struct verb_context *context, struct asked *asked, struct sighting *runs)
 {
-	if (options->quiet)
+	if (context->options->quiet)
 		return;
-	if (options->json)
-		output_json(stands);
-	else if (result == CANCEL_ALREADY_PENDING)
-		say_already_pending(stands);
+	if (context->options->json)
+		output_json(asked->stands);
 	else
-		say_requested(stands);
+		tell(context, asked, runs);
 }
 
 int request_run(const struct verb_context *context)
 {
 	struct cancel_request request;
 	struct cancel_request standing;
-	const struct cancel_request *stands;
+	struct asked asked = {.request = &request};
+	struct sighting runs = {0};
 	struct cancel_error error;
 	int exit_code = EXIT_DONE;
-	int result;
 
 	request_fill(&request, context->options);
 	cancel_request_init(&standing);
-	result = cancel_spool_request(context->spool, &request, &standing, &error);
-	if (result < 0)
+	asked.result = cancel_spool_request(context->spool, &request, &standing, &error);
+	if (asked.result < 0)
 		return failure_of_words(&error);
 
-	stands = result == CANCEL_ALREADY_PENDING ? &standing : &request;
-	say(context->options, result, stands);
+	asked.stands = asked.result == CANCEL_ALREADY_PENDING ? &standing : &request;
+	say(context, &asked, &runs);
 	if (context->options->wait)
-		exit_code = wait_run(context, stands);
+		exit_code = wait_run(context, asked.stands, &runs);
+	sighting_clear(&runs);
 	cancel_request_clear(&standing);
 	cancel_request_clear(&request);
 	return exit_code;

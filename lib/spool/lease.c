@@ -316,25 +316,36 @@ static void describe(json_t *json, const struct stat *stat, struct cancel_run *r
 		run->started_at_us = 0;
 }
 
-/* A lease that is alive, or NULL: dead, none, or not to be read. `json` holds its texts. */
+static bool may_count(const struct cancel_spool *spool, const struct stat *stat)
+{
+	return stat->st_size <= CANCEL_RECORD_MAX && (!spool->options.trusted_count || spool_trusts(spool, stat->st_uid));
+}
+
+/* What it says; NULL where that is of no use. */
+static json_t *read_json(int fd, const struct stat *stat)
+{
+	size_t size = (size_t)stat->st_size;
+	char *text = malloc(size + 1);
+	ssize_t length = text ? file_read(fd, text, size) : -ENOMEM;
+	json_t *json = length < 0 ? NULL : json_loadb(text, (size_t)length, 0, NULL);
+
+	free(text);
+	return json;
+}
+
+/* Whether it is a lease that is alive. `json`, to be dropped then, holds its texts. */
 static bool read_alive(const struct cancel_spool *spool, int dir_fd, const char *file, struct name_ids *ids,
 		       struct cancel_run *run, json_t **json)
 {
 	struct stat stat;
-	char *text = NULL;
-	ssize_t length;
 	int fd = file_open_regular(dir_fd, file, &stat);
-	bool alive = fd >= 0 && is_locked(fd);
+	bool alive = fd >= 0 && may_count(spool, &stat) && is_locked(fd);
 
+	*run = (struct cancel_run){0};
+	*json = alive ? read_json(fd, &stat) : NULL;
 	file_close(fd);
 	if (!alive)
 		return false;
-	length = found_text(spool, dir_fd, DIR_RUNS, file, &text, &stat, NULL);
-	if (length < 0)
-		return false;
-	*json = json_loadb(text, (size_t)length, 0, NULL);
-	free(text);
-	*run = (struct cancel_run){0};
 	if (!identify(*json, file, ids, run)) {
 		json_decref(*json);
 		return false;

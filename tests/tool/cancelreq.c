@@ -13,6 +13,7 @@
 
 #define PROGRAM  BUILD_DIR "/bin/cancelreq"
 #define RUN(...) tool_run(WORDS(PROGRAM, __VA_ARGS__), NULL)
+#define NOBODY   "; nobody is running it now; it will stop the next run that begins"
 
 TestSuite(cancelreq, .init = tool_set_up, .fini = tool_tear_down, .timeout = 120);
 
@@ -21,7 +22,7 @@ TestSuite(cancelreq, .init = tool_set_up, .fini = tool_tear_down, .timeout = 120
 Test(cancelreq, ask_makes_the_spool_and_prints_the_request)
 {
 	RUN("task_123", "deleted", "by", "alice");
-	tool_expect(0, "requested task_123 (request ID)\n", "");
+	tool_expect(0, "requested task_123 (request ID)" NOBODY "\n", "");
 	cr_assert(access(tool_path("spool/pending/task_123.json"), F_OK) == 0);
 }
 
@@ -37,7 +38,7 @@ Test(cancelreq, ask_prints_the_id_that_stands_on_disk)
 
 	RUN("task_123");
 	printed = strdup(tool.out);
-	tool_run(WORDS("jq", "-r", "\"requested task_123 (request \\(.request_id))\"",
+	tool_run(WORDS("jq", "-r", "\"requested task_123 (request \\(.request_id))" NOBODY "\"",
 		       tool_path("spool/pending/task_123.json")),
 		 NULL);
 	tool_expect(0, tool_plain(printed), "");
@@ -49,7 +50,9 @@ Test(cancelreq, asking_for_what_is_pending_tells_who_when_and_why)
 {
 	RUN("--by", "alice", "task_123", "deleted", "by", "alice");
 	RUN("--by", "bob", "task_123", "deleted by bob");
-	tool_expect(0, "already pending task_123 (request ID, by alice, AGE ago: deleted by alice)\n", "");
+	tool_expect(0,
+		    "already pending task_123 (request ID, by alice, AGE ago: deleted by alice)" NOBODY "\n",
+		    "");
 	cr_assert_eq(tool_count("pending"), 1);
 }
 
@@ -57,15 +60,16 @@ Test(cancelreq, an_empty_reason_is_none_given)
 {
 	RUN("--by", "alice", "task_123", "");
 	RUN("task_123");
-	tool_expect(0, "already pending task_123 (request ID, by alice, AGE ago: (none given))\n", "");
+	tool_expect(0, "already pending task_123 (request ID, by alice, AGE ago: (none given))" NOBODY "\n",
+		    "");
 }
 
 Test(cancelreq, a_task_id_may_start_with_a_dash_behind_two)
 {
 	RUN("--by", "alice", "--", "-rf", "--json", "-q");
-	tool_expect(0, "requested -rf (request ID)\n", "");
+	tool_expect(0, "requested -rf (request ID)" NOBODY "\n", "");
 	RUN("--", "-rf");
-	tool_expect(0, "already pending -rf (request ID, by alice, AGE ago: --json -q)\n", "");
+	tool_expect(0, "already pending -rf (request ID, by alice, AGE ago: --json -q)" NOBODY "\n", "");
 	RUN("--check", "--", "-rf");
 	tool_expect(0, "--json -q\n", "");
 	RUN("--ack", "--", "-rf");
@@ -86,11 +90,11 @@ Test(cancelreq, what_comes_from_outside_is_escaped)
 	char text[256];
 
 	RUN("--by", "a\tb", id, "bye\r");
-	(void)snprintf(text, sizeof(text), "requested %s (request ID)\n", shown);
+	(void)snprintf(text, sizeof(text), "requested %s (request ID)" NOBODY "\n", shown);
 	tool_expect(0, text, "");
 	RUN(id);
-	(void)snprintf(text, sizeof(text), "already pending %s (request ID, by a\\tb, AGE ago: bye\\r)\n",
-		       shown);
+	(void)snprintf(text, sizeof(text),
+		       "already pending %s (request ID, by a\\tb, AGE ago: bye\\r)" NOBODY "\n", shown);
 	tool_expect(0, text, "");
 	RUN("--list");
 	(void)snprintf(text, sizeof(text), "pending    AGE  %s  a\\tb  bye\\r\n", shown);
@@ -100,6 +104,18 @@ Test(cancelreq, what_comes_from_outside_is_escaped)
 	RUN("--reset", id);
 	(void)snprintf(text, sizeof(text), "reset %s\n", shown);
 	tool_expect(0, text, "");
+}
+
+Test(cancelreq, an_at_sign_of_a_task_id_is_told_from_that_before_a_run)
+{
+	RUN("--by", "alice", "multi", "--run", "r@9");
+	tool_expect_in(tool.out, "requested multi@r@9 (request ");
+	RUN("--by", "alice", "multi@r@9", "why");
+	tool_expect(0, "requested multi\\x40r\\x409 (request ID)" NOBODY "\n", "");
+	RUN("--status", "multi@r@9");
+	tool_expect_in(tool.out, "task      multi@r@9\n");
+	RUN("--list", "multi@*");
+	tool_expect(0, "pending    AGE  multi\\x40r\\x409  alice  why\n", "");
 }
 
 Test(cancelreq, json_is_read_by_python_and_jq_and_is_exact)
@@ -154,7 +170,10 @@ Test(cancelreq, the_requester_is_the_login_name_unless_another_is_given)
 Test(cancelreq, run_means_one_run_of_the_task)
 {
 	RUN("task", "--run", "7/1", "why");
-	tool_expect(0, "requested task@7/1 (request ID)\n", "");
+	tool_expect(0,
+		    "requested task@7/1 (request ID); nobody is running it now; it will stop that run when "
+		    "it begins\n",
+		    "");
 	RUN("--check", "task");
 	tool_expect(1, "", "");
 	RUN("--check", "task", "--run", "7/1");
@@ -166,11 +185,11 @@ Test(cancelreq, run_means_one_run_of_the_task)
 Test(cancelreq, after_is_a_request_that_takes_effect_later)
 {
 	RUN("--by", "alice", "--after", "2h", "task", "soon");
-	tool_expect(0, "requested task (request ID), takes effect at TIME\n", "");
+	tool_expect(0, "requested task (request ID), takes effect at TIME; nobody is running it now\n", "");
 	RUN("--check", "task");
 	tool_expect(1, "takes effect at TIME: soon\n", "");
 	RUN("task");
-	tool_expect(0, "already pending task (request ID, by alice, AGE ago: soon)\n", "");
+	tool_expect(0, "already pending task (request ID, by alice, AGE ago: soon)" NOBODY "\n", "");
 	RUN("--check", "task");
 	tool_expect(0, "soon\n", ""); /* the sooner of both */
 }
@@ -179,7 +198,9 @@ Test(cancelreq, after_is_told_by_everyone)
 {
 	RUN("--by", "alice", "--after", "2h", "task", "soon");
 	RUN("--after", "3h", "task");
-	tool_expect(0, "already pending task (request ID, by alice, AGE ago: soon), takes effect at TIME\n",
+	tool_expect(0,
+		    "already pending task (request ID, by alice, AGE ago: soon), takes effect at TIME; "
+		    "nobody is running it now\n",
 		    "");
 	RUN("--check", "task");
 	tool_expect(1, "takes effect at TIME: soon\n", "");
@@ -193,7 +214,7 @@ Test(cancelreq, after_is_told_by_everyone)
 Test(cancelreq, after_zero_is_at_once)
 {
 	RUN("--after", "0s", "task");
-	tool_expect(0, "requested task (request ID)\n", "");
+	tool_expect(0, "requested task (request ID)" NOBODY "\n", "");
 }
 
 Test(cancelreq, expires_is_rounded_up_to_seconds)

@@ -10,9 +10,9 @@
 /* So that ten thousand who began together do not look together for ever. */
 static int64_t jittered(int64_t pause_ns, int64_t seed_ns)
 {
-	int64_t range_ns = pause_ns / 8;
+	int64_t range_ns = pause_ns / 8, jittered_ns = pause_ns - range_ns + seed_ns % (range_ns + 1);
 
-	return pause_ns - range_ns + seed_ns % (range_ns + 1);
+	return jittered_ns < SHORTEST_NS ? SHORTEST_NS : jittered_ns;
 }
 
 void pace_next(struct pace *pace, int64_t now_ns, int64_t longest_pause_ms, bool is_complete)

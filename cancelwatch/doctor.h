@@ -58,5 +58,7 @@ doctor_check check_spool, check_directory, check_filesystem, check_mode, check_s
 	check_sweep, check_refused;
 /* doctor_watch.c: noticing. */
 doctor_check check_inotify, check_watch, check_round_trip;
+/* doctor_workers.c: those who run tasks. */
+doctor_check check_bell, check_watcher, check_workers, check_running;
 
 #endif

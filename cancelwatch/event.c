@@ -54,7 +54,12 @@ static void add_decided(struct printer *out, const struct cancel_event *event)
 {
 	const struct cancel_request *request = event->request;
 
-	print_add(out, " %s (request %s", cancel_outcome_text(request->outcome), request->request_id);
+	print_add(out, " %s", cancel_outcome_text(request->outcome));
+	if (request->group != NULL) {
+		print_add(out, " for ");
+		print_word(out, request->group);
+	}
+	print_add(out, " (request %s", request->request_id);
 	add_party(out, &request->worker);
 	print_add(out, ")");
 	if (request->detail != NULL) {

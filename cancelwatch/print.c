@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define NS_PER_S INT64_C(1000000000)
+
 int print_open(struct printer *out, int fd, bool quiet)
 {
 	*out = (struct printer){.fd = fd, .quiet = quiet};
@@ -206,6 +208,30 @@ char *age_text(char target[AGE_SIZE], int64_t age_us)
 		(void)snprintf(target, AGE_SIZE, "%" PRId64 "h", seconds / 3600);
 	else
 		(void)snprintf(target, AGE_SIZE, "%" PRId64 "d", seconds / 86400);
+	return target;
+}
+
+char *span_text(char target[SPAN_SIZE], int64_t span_ns)
+{
+	static const struct {
+		const char *name;
+		int64_t ns;
+		int64_t least_ns; /* shorter spans are told in the next unit */
+	} units[] = {
+		{"d", 86400 * NS_PER_S, 2 * 86400 * NS_PER_S},
+		{"h", 3600 * NS_PER_S, 2 * 3600 * NS_PER_S},
+		{"min", 60 * NS_PER_S, 2 * 60 * NS_PER_S},
+		{"s", NS_PER_S, NS_PER_S},
+		{"ms", 1000000, 1000000},
+		{"us", 1000, 1000},
+		{"ns", 1, INT64_MIN},
+	};
+	size_t i = 0;
+
+	while (span_ns < units[i].least_ns)
+		i++;
+	(void)snprintf(target, SPAN_SIZE, "%" PRId64 " %s",
+		       span_ns / units[i].ns + (span_ns % units[i].ns * 2 >= units[i].ns), units[i].name);
 	return target;
 }
 

@@ -45,6 +45,11 @@ void print_end(struct printer *out);
 #define AGE_SIZE 32
 char *age_text(char target[AGE_SIZE], int64_t age_us);
 
+/* How long something took, rounded, in the unit that a person would choose: 512 ns, 33 us, 1 ms, 2 s,
+ * 5 min. */
+#define SPAN_SIZE 32
+char *span_text(char target[SPAN_SIZE], int64_t span_ns);
+
 int64_t wall_clock_us(void);
 
 #endif

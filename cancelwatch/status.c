@@ -1,6 +1,8 @@
-/* What is in the spool, counted in one stream: no memory per request. */
+/* What is in the spool, counted in one stream: no memory per request. And what has happened in it. */
+#include "counted.h"
 #include "log.h"
 #include "refused.h"
+#include "running.h"
 #include "settings.h"
 #include "verbs.h"
 
@@ -25,6 +27,8 @@ struct status {
 	char *oldest_task_id; /* of what is pending */
 	char *oldest_run;
 	int64_t oldest_us;
+	struct running running;
+	struct counted counted;
 	const char *mode; /* of watching; NULL: it would fail */
 	const char *why;
 };
@@ -109,6 +113,10 @@ static void print_status_text(struct printer *out, const struct status *status)
 		print_add(out, ", %s ago", age_text(age, now_us - status->oldest_us));
 		print_end(out);
 	}
+	print_add(out, "running     runs %" PRId64 ", tasks %" PRId64, status->running.runs,
+		  status->running.tasks);
+	print_end(out);
+	counted_print_text(out, &status->counted);
 	print_add(out, "watch mode  %s%s%s", status->mode == NULL ? "none" : status->mode,
 		  status->why == NULL ? "" : ": ", status->why == NULL ? "" : status->why);
 	print_end(out);
@@ -155,6 +163,9 @@ static void print_status_json(struct printer *out, const struct status *status)
 	print_add(out, "}, \"refused\": %" PRId64 ", \"moved_aside\": %" PRId64, status->refused,
 		  status->aside);
 	print_oldest_json(out, status);
+	print_add(out, ", \"running\": {\"runs\": %" PRId64 ", \"tasks\": %" PRId64 "}", status->running.runs,
+		  status->running.tasks);
+	counted_add_json(out, &status->counted);
 	print_add(out, ", \"watch_mode\": ");
 	print_string(out, status->mode);
 	print_add(out, ", \"watch_why\": ");
@@ -173,6 +184,10 @@ static int collect(struct status *status, struct cancel_spool *spool, struct can
 	if (result < 0)
 		return result;
 	status->aside = refused_count(status->info.path);
+	counted_read(&status->counted, spool);
+	result = running_count(&status->running, spool, error);
+	if (result < 0)
+		return result;
 	return cancel_spool_list(spool, CANCEL_LIST_ALL, count_entry, status, error);
 }
 

@@ -74,6 +74,7 @@ static int open_both(const struct cancel_config *config, struct cancel_spool **s
 	spool_options.create = true;
 	watch_options.take_drops = true;
 	watch_options.skip_standing = false;
+	watch_options.rings = true;
 	result = cancel_spool_open(spool, &spool_options, error);
 	if (result < 0)
 		return result;

@@ -27,6 +27,55 @@ struct cancel_spool *fixture_open(const struct place *place, const char *name)
 	return spool;
 }
 
+struct cancel_manager *fixture_manager(const struct place *place, const char *name, bool thread,
+				       enum cancel_notice notice, int64_t poll_interval_ms)
+{
+	struct cancel_spool_options spool;
+	struct cancel_manager_options options;
+	struct cancel_manager *manager;
+	struct cancel_error error;
+	char path[160];
+
+	(void)snprintf(path, sizeof path, "%s/%s", place->dir, name);
+	cancel_spool_options_init(&spool);
+	spool.path = path;
+	spool.create = true;
+	cancel_manager_options_init(&options);
+	options.spool = &spool;
+	options.thread = thread;
+	options.notice = notice;
+	if (poll_interval_ms)
+		options.poll_interval_ms = poll_interval_ms;
+	if (cancel_manager_open(&manager, &options, &error) < 0)
+		bench_fail("%s", error.text);
+	return manager;
+}
+
+struct cancel_task *fixture_begin(struct cancel_manager *manager, long number, bool lease)
+{
+	struct cancel_task_options options;
+	struct cancel_task *task;
+	struct cancel_error error;
+	char id[32];
+	int code;
+
+	bare_task(id, number);
+	cancel_task_options_init(&options);
+	options.no_lease = !lease;
+	code = cancel_task_begin(&task, manager, id, &options, &error);
+	if (code)
+		bench_fail("%s", code < 0 ? error.text : "a task that nobody asked for begins cancelled");
+	return task;
+}
+
+void fixture_end(struct cancel_task *task, enum cancel_outcome outcome)
+{
+	struct cancel_error error;
+
+	if (cancel_task_end(task, outcome, NULL, &error) < 0)
+		bench_fail("%s", error.text);
+}
+
 void fixture_request(struct cancel_request *request, char task[32], long number)
 {
 	bare_task(task, number);

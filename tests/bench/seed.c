@@ -1,4 +1,6 @@
 /* The same three things in Python, the way they are often written: seed_peer.py. */
+#include "seed.h"
+
 #include "bare.h"
 #include "fixture.h"
 #include "harness.h"
@@ -16,7 +18,7 @@ static double us_each(int64_t start_ns)
 	return (double)(bench_now_ns() - start_ns) / 1e3 / (double)seed_count();
 }
 
-static double python(const struct place *place, const char *operation)
+double seed_python_us(const struct place *place, const char *operation)
 {
 	char path[160], count[24];
 	FILE *output;
@@ -56,7 +58,7 @@ static double request_ours(const struct place *place)
 
 static double request_python(const struct place *place)
 {
-	return python(place, "request");
+	return seed_python_us(place, "request");
 }
 
 /* --- check -------------------------------------------------------------------------------------------- */
@@ -89,7 +91,7 @@ static double none_ours(const struct place *place)
 
 static double none_python(const struct place *place)
 {
-	return python(place, "check-none");
+	return seed_python_us(place, "check-none");
 }
 
 static double pending_ours(const struct place *place)
@@ -105,7 +107,7 @@ static double pending_ours(const struct place *place)
 
 static double pending_python(const struct place *place)
 {
-	return python(place, "check-pending");
+	return seed_python_us(place, "check-pending");
 }
 
 /* --- clean-up ----------------------------------------------------------------------------------------- */
@@ -130,7 +132,7 @@ static double clean_ours(const struct place *place)
 
 static double clean_python(const struct place *place)
 {
-	return python(place, "clean-up");
+	return seed_python_us(place, "clean-up");
 }
 
 #define ROW(row_name, row_ours, row_theirs)                                                          \

@@ -42,7 +42,7 @@ Test(cancelwatch_doctor, json_has_every_check)
 	RUN("doctor", "--json");
 	tool_expect_exit(0);
 	tool_expect_field("[.meet, .problems]", "[true,0]");
-	tool_expect_field("[.checks[].check] | length", "17");
+	tool_expect_field("[.checks[].check] | length", "21");
 	tool_expect_field(".checks[] | select(.check == \"round trip\") | [.level, .remedy]",
 			  "[\"ok\",null]");
 }

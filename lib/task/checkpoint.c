@@ -40,20 +40,31 @@ static bool pass_deadline(struct task *task)
 	return true;
 }
 
-bool cancel_task_look_if_due(struct cancel_task *face)
+/* A tick has passed. The clock is never ahead, so a deadline is never early. */
+static bool take_tick(struct task *task, const struct timespec *now)
 {
-	struct task *task = task_of(face);
-	/* Never ahead, so a deadline is never early. */
-	int64_t now_ns = clock_coarse_ns();
+	int64_t now_ns = timespec_ns(now);
 
-	if (now_ns == atomic_load_explicit(&task->tick_ns, memory_order_relaxed) || task->manager->is_inherited)
+	if (task->manager->is_inherited)
 		return false;
 	if (now_ns >= task->deadline_ns)
 		return pass_deadline(task);
 	if (atomic_exchange(&task->looks_now, true))
 		return false;
-	atomic_store_explicit(&task->tick_ns, now_ns, memory_order_relaxed);
+	atomic_store_explicit(&task->tick, now->tv_nsec, memory_order_relaxed);
 	return look_at_tick(task, now_ns);
+}
+
+/* Every nanosecond counts here: no call but that of the clock, no sum. */
+bool cancel_task_look_if_due(struct cancel_task *face)
+{
+	struct task *task = task_of(face);
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (now.tv_nsec == atomic_load_explicit(&task->tick, memory_order_relaxed))
+		return false;
+	return take_tick(task, &now);
 }
 
 int cancel_task_check(struct cancel_task *face, struct cancel_error *error)

@@ -95,7 +95,7 @@ bool hints_are_complete(const struct cancel_manager *manager)
 	const struct bell *bell = manager->hints.bell;
 
 	/* On another host's writes nobody here rings. */
-	return bell && !manager->hints.is_blind && !bell_is_broken(bell) && bell_has_ringer(bell);
+	return bell && !manager->hints.is_blind && bell_has_ringer(bell);
 }
 
 /* A bell, and what goes with it. */
@@ -103,16 +103,18 @@ struct ringing {
 	struct bell *bell; /* NULL: none, and `why` */
 	const char *why;
 	bool is_blind;
+	unsigned armed_at;
 };
 
 static struct ringing hold_bell(struct cancel_manager *manager)
 {
-	struct ringing ringing = {NULL, "the spool cannot be used", false};
+	struct ringing ringing = {.why = "the spool cannot be used"};
 
 	if (spool_enter(manager->spool, NULL) < 0)
 		return ringing;
 	ringing.bell = bell_hold(manager->spool, true, &ringing.why);
 	ringing.is_blind = manager->spool->filesystem.notice == NOTICE_BLIND;
+	ringing.armed_at = atomic_load(&manager->spool->replacements);
 	spool_leave(manager->spool);
 	return ringing;
 }
@@ -126,6 +128,7 @@ static void use_bell(struct cancel_manager *manager, const struct ringing *ringi
 	old = hints->bell;
 	hints->bell = ringing->bell;
 	hints->is_blind = ringing->is_blind;
+	hints->armed_at = ringing->armed_at;
 	hints->way = ringing->bell ? CANCEL_NOTICE_BELL : CANCEL_NOTICE_POLL;
 	hints->why = ringing->why;
 	manager_unlock(manager);
@@ -306,13 +309,25 @@ static void renew_inotify(struct cancel_manager *manager)
 	(void)watch_directories(manager, hints->dirwatch);
 }
 
+/* The usual round: it is the bell of the directory that was looked at last, and whole. */
+static bool has_good_bell(struct cancel_manager *manager)
+{
+	bool good;
+
+	manager_lock(manager);
+	good = manager->hints.bell && manager->hints.armed_at == atomic_load(&manager->spool->replacements) &&
+	       !bell_is_broken(manager->hints.bell);
+	manager_unlock(manager);
+	return good;
+}
+
 void hints_renew(struct cancel_manager *manager)
 {
 	struct ringing ringing;
 
 	if (manager->hints.dirwatch) {
 		renew_inotify(manager);
-	} else if (manager->hints.wanted != CANCEL_NOTICE_POLL) {
+	} else if (manager->hints.wanted != CANCEL_NOTICE_POLL && !has_good_bell(manager)) {
 		ringing = hold_bell(manager);
 		use_bell(manager, &ringing);
 	}

@@ -35,7 +35,7 @@ struct hints {
 	struct dirwatch *dirwatch;
 	int kick_fd;       /* with inotify: an eventfd, which its sleeper polls too */
 	bool is_gone;      /* inotify said that a directory was removed, moved or unmounted */
-	unsigned armed_at; /* the spool's replacements when the directories were last watched */
+	unsigned armed_at; /* the spool's replacements when the bell was held, or the directories watched */
 };
 
 /* The thread, if there is one. */

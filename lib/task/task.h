@@ -38,7 +38,7 @@ struct task {
 
 	_Atomic int64_t effect_at_us; /* the next request that is known takes effect then, by the wall clock; 0: none */
 	_Atomic bool looks_now;       /* one checkpoint at a time */
-	_Atomic int64_t tick_ns;      /* of the coarse clock, when a checkpoint last asked the bell */
+	_Atomic long tick;            /* nanoseconds of the coarse clock's second when a checkpoint last asked the bell */
 	int64_t look_at_ns; /* by the coarse clock, for whoever looks now: then it is looked whatever the bell says */
 	int64_t deadline_ns;          /* without a thread, by CLOCK_MONOTONIC; CANCEL_FOREVER: none */
 

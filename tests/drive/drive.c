@@ -6,6 +6,12 @@
  * The spool is $TASK_CANCELLATION_DIR. Exit codes are those of our programs: 0 done, 1 the answer is no, 3
  * the system refused, with a sentence on standard error. Just before what is to be broken it calls getppid,
  * which nothing else here does.
+ *
+ * The runs listen to TASK, to the run "run" of it and to TASK-group; those with -thread have a manager with a
+ * thread. "run" begins, asks once and ends: stopped, or finished. The others say "pid NUMBER" and
+ * "beginning", and then call getppid again, because only the beginning is to be broken, and afterwards
+ * "begun". "begin" leaves at once then, "begin-check" says whether the run is cancelled, "begin-await" waits
+ * for that.
  */
 #include <cancel/cancel.h>
 
@@ -20,7 +26,10 @@ enum {
 	EXIT_NO = 1,
 	EXIT_USAGE = 2,
 	EXIT_SYSTEM = 3,
+	HOUR_MS = 3600 * 1000,
 };
+
+#define AWAIT_NS (10 * CANCEL_SECOND)
 
 struct drive {
 	struct cancel_spool *spool;
@@ -146,15 +155,190 @@ static int nothing(struct drive *drive)
 	return 0;
 }
 
+/* --- runs --------------------------------------------------------------------------------------------- */
+
+static int open_manager(struct cancel_manager **manager, struct drive *drive, bool thread)
+{
+	struct cancel_manager_options options;
+
+	cancel_manager_options_init(&options);
+	options.thread = thread;
+	options.poll_interval_ms = HOUR_MS;
+	return cancel_manager_open(manager, &options, &drive->error);
+}
+
+static int begin(struct cancel_task **task, struct drive *drive, struct cancel_manager *manager)
+{
+	struct cancel_task_options options;
+	char group[64];
+	const char *const also[] = {group};
+
+	(void)snprintf(group, sizeof(group), "%s-group", drive->task);
+	cancel_task_options_init(&options);
+	options.run = "run";
+	options.also = also;
+	options.also_count = 1;
+	return cancel_task_begin(task, manager, drive->task, &options, &drive->error);
+}
+
+static int end(struct cancel_task *task, struct drive *drive)
+{
+	bool cancelled = cancel_task_checkpoint(task);
+	enum cancel_outcome outcome = cancelled ? CANCEL_OUTCOME_STOPPED : CANCEL_OUTCOME_FINISHED;
+	int code = cancel_task_end(task, outcome, NULL, &drive->error);
+
+	return code < 0 ? code : cancelled ? 0 : EXIT_NO;
+}
+
+static int run_once(struct drive *drive, bool thread)
+{
+	struct cancel_manager *manager;
+	struct cancel_task *task;
+	int code = open_manager(&manager, drive, thread), closed;
+
+	if (code < 0)
+		return code;
+	code = begin(&task, drive, manager);
+	if (code >= 0)
+		code = end(task, drive);
+	closed = cancel_manager_close(manager);
+	return code < 0 ? code : closed < 0 ? closed : 0;
+}
+
+static int run_alone(struct drive *drive)
+{
+	return run_once(drive, false);
+}
+
+static int run_threaded(struct drive *drive)
+{
+	return run_once(drive, true);
+}
+
+/* A manager's first look is at everything; what is to be broken is a beginning after that. */
+static int warm_up(struct drive *drive, struct cancel_manager *manager)
+{
+	struct drive other = {.spool = drive->spool, .task = "warm"};
+	struct cancel_task *task;
+	int code = begin(&task, &other, manager);
+
+	if (code == 0)
+		code = ask(&other);
+	if (code == 0)
+		code = cancel_task_wait(task, CANCEL_FOREVER);
+	if (code == 1)
+		code = cancel_task_end(task, CANCEL_OUTCOME_STOPPED, NULL, &other.error);
+	if (code == 1)
+		code = cancel_spool_reset(other.spool, other.task, NULL, &other.error);
+	drive->error = other.error;
+	return code < 0 ? code : 0;
+}
+
+static void say(const char *what, long number)
+{
+	(void)printf("%s %ld\n", what, number);
+	(void)fflush(stdout);
+}
+
+typedef void use_begun(struct cancel_task *task, struct drive *drive);
+
+static int begin_and_use(struct drive *drive, bool thread, use_begun *use)
+{
+	struct cancel_manager *manager;
+	struct cancel_task *task;
+	int code = open_manager(&manager, drive, thread);
+
+	say("pid", (long)getpid());
+	if (code == 0)
+		code = warm_up(drive, manager);
+	if (code < 0)
+		return code;
+	say("beginning", 0);
+	(void)getppid();
+	code = begin(&task, drive, manager);
+	if (code < 0)
+		return code;
+	use(task, drive);
+	code = end(task, drive);
+	return cancel_manager_close(manager) < 0 ? EXIT_SYSTEM : code;
+}
+
+static void use_not(struct cancel_task *task, struct drive *drive)
+{
+	(void)task;
+	(void)drive;
+	_exit(0);
+}
+
+static void use_check(struct cancel_task *task, struct drive *drive)
+{
+	say("begun", 0);
+	(void)cancel_task_check(task, &drive->error);
+}
+
+static void use_wait(struct cancel_task *task, struct drive *drive)
+{
+	(void)drive;
+	say("begun", 0);
+	(void)cancel_task_wait(task, AWAIT_NS);
+}
+
+static int begin_alone(struct drive *drive)
+{
+	return begin_and_use(drive, false, use_not);
+}
+
+static int begin_threaded(struct drive *drive)
+{
+	return begin_and_use(drive, true, use_not);
+}
+
+static int check_alone(struct drive *drive)
+{
+	return begin_and_use(drive, false, use_check);
+}
+
+static int check_threaded(struct drive *drive)
+{
+	return begin_and_use(drive, true, use_check);
+}
+
+static int await_alone(struct drive *drive)
+{
+	return begin_and_use(drive, false, use_wait);
+}
+
+static int await_threaded(struct drive *drive)
+{
+	return begin_and_use(drive, true, use_wait);
+}
+
+/* --- choosing ----------------------------------------------------------------------------------------- */
+
 static const struct operation {
 	const char *name;
 	int (*run)(struct drive *drive);
 	bool opening; /* opening the spool is what is to be broken */
 } operations[] = {
-	{"open", nothing, true},         {"ask", ask, false},     {"ask-longer", ask_longer, false},
-	{"ask-batch", ask_batch, false}, {"ack", ack, false},     {"withdraw", withdraw, false},
-	{"reset", reset, false},         {"sweep", sweep, false}, {"intake", intake, false},
-	{"lookup", look_up, false},      {"check", check, false},
+	{"open", nothing, true},
+	{"ask", ask, false},
+	{"ask-longer", ask_longer, false},
+	{"ask-batch", ask_batch, false},
+	{"ack", ack, false},
+	{"withdraw", withdraw, false},
+	{"reset", reset, false},
+	{"sweep", sweep, false},
+	{"intake", intake, false},
+	{"lookup", look_up, false},
+	{"check", check, false},
+	{"run", run_alone, false},
+	{"run-thread", run_threaded, false},
+	{"begin", begin_alone, false},
+	{"begin-thread", begin_threaded, false},
+	{"begin-check", check_alone, false},
+	{"begin-check-thread", check_threaded, false},
+	{"begin-await", await_alone, false},
+	{"begin-await-thread", await_threaded, false},
 };
 
 static const struct operation *find_operation(const char *name)

@@ -173,6 +173,12 @@ void scene_drop_on_pending(void)
 	scene_drop();
 }
 
+/* What `accepted` is of, then. */
+void scene_group(void)
+{
+	cr_assert_eq(scene_ask(GROUP, scene.accepted), CANCEL_REQUESTED);
+}
+
 /* --- afterwards --------------------------------------------------------------------------------------- */
 
 int scene_look(struct cancel_request *found)
@@ -267,4 +273,85 @@ void scene_check_works(void)
 	cr_assert_eq(result.strangers + result.refused + result.busy, 0, "%s: strangers were made",
 		     scene.where);
 	cr_assert_eq(cancel_spool_reset(spool, TASK, NULL, &scene.error), 1, "%s", scene.where);
+}
+
+/* --- runs --------------------------------------------------------------------------------------------- */
+
+static struct cancel_manager *open_manager(bool thread)
+{
+	struct cancel_manager_options options;
+	struct cancel_spool_options spool;
+	struct cancel_manager *manager = NULL;
+
+	cancel_spool_options_init(&spool);
+	spool.path = scene.dir.path;
+	spool.create = true;
+	cancel_manager_options_init(&options);
+	options.spool = &spool;
+	options.thread = thread;
+	cr_assert_eq(cancel_manager_open(&manager, &options, &scene.error), 0, "%s: %s", scene.where,
+		     scene.error.text);
+	return manager;
+}
+
+static struct cancel_task *begin(struct cancel_manager *manager, bool *stopped)
+{
+	const char *const also[] = {GROUP};
+	struct cancel_task_options options;
+	struct cancel_task *task = NULL;
+	int code;
+
+	cancel_task_options_init(&options);
+	options.run = RUN;
+	options.also = also;
+	options.also_count = 1;
+	code = cancel_task_begin(&task, manager, TASK, &options, &scene.error);
+	cr_assert_geq(code, 0, "%s: the next run does not begin: %s", scene.where, scene.error.text);
+	*stopped = code == 1;
+	return task;
+}
+
+struct scene_run scene_run_next(bool thread)
+{
+	struct cancel_manager *manager = open_manager(thread);
+	struct scene_run run = {.stopped = false};
+	struct cancel_task *task = begin(manager, &run.stopped);
+	struct cancel_why why;
+
+	cancel_task_why(task, &why);
+	cr_assert_eq(why.request != NULL, run.stopped, "%s: stopped at its start, and not by a request",
+		     scene.where);
+	if (why.request)
+		(void)strcpy(run.id, why.request->request_id);
+	run.decided = cancel_task_end(task, CANCEL_OUTCOME_STOPPED, NULL, &scene.error);
+	cr_assert_geq(run.decided, 0, "%s: the next run does not end: %s", scene.where, scene.error.text);
+	cr_assert_eq(cancel_manager_close(manager), 0, "%s", scene.where);
+	return run;
+}
+
+static int refuse_run(void *arg, const struct cancel_run *run)
+{
+	(void)arg;
+	cr_assert_null(run, "%s: the lease of process %ld on '%s' is alive", scene.where, (long)run->pid,
+		       run->task_id);
+	return 0;
+}
+
+void scene_check_no_runs(void)
+{
+	cr_assert_eq(cancel_spool_runs(scene.spool, refuse_run, NULL, &scene.error), 0, "%s: %s", scene.where,
+		     scene.error.text);
+}
+
+int scene_count(const char *folder)
+{
+	DIR *stream = opendir(scene_path(folder));
+	struct dirent *entry;
+	int count = 0;
+
+	cr_assert_not_null(stream, "%s: no %s", scene.where, folder);
+	while ((entry = readdir(stream)))
+		count += entry->d_name[0] != '.';
+	(void)closedir(stream);
+	return count;
 }

@@ -13,6 +13,8 @@
 #define CANCELREQ   BUILD_DIR "/bin/cancelreq"
 #define CANCELWATCH BUILD_DIR "/bin/cancelwatch"
 #define TASK        "task"
+#define GROUP       TASK "-group" /* a further id that the runs of TASK listen to */
+#define RUN         "run"         /* their id */
 #define DROP_REASON "dropped"
 #define OLD_ID      "000000000000000000000000000001d0"
 
@@ -50,6 +52,7 @@ void scene_litter(void);  /* a decider was killed between its two steps */
 void scene_expired(void); /* pending and past its expiry; "task2" too */
 void scene_drop(void);
 void scene_drop_on_pending(void);
+void scene_group(void); /* one is pending for GROUP */
 
 /* Asking and deciding TASK, which must not fail here. */
 int scene_ask(const char *task, char id[CANCEL_REQUEST_ID_LENGTH + 1]);
@@ -58,6 +61,17 @@ int scene_decide(const char *id, enum cancel_outcome outcome);
 /* Where TASK stands; its record is in `found`, to be cleared. */
 int scene_look(struct cancel_request *found);
 bool scene_is_accepted(const struct cancel_request *found);
+
+/* The next run of TASK begins, and ends as stopped. */
+struct scene_run {
+	bool stopped;                          /* at its start */
+	char id[CANCEL_REQUEST_ID_LENGTH + 1]; /* by this request; else "" */
+	int decided;                           /* so many requests by its end */
+};
+struct scene_run scene_run_next(bool thread);
+/* No run is alive. */
+void scene_check_no_runs(void);
+int scene_count(const char *folder);
 
 /* "beside" is pending. */
 void scene_check_beside(void);

@@ -27,6 +27,7 @@ void say_decided(const struct options *options, const struct cancel_request *dec
 static void say_latest(const struct cancel_request *latest)
 {
 	output("; the latest request: %s", cancel_outcome_text(latest->outcome));
+	output_group(latest);
 	output_worker(&latest->worker);
 	output(" ");
 	output_age(now_us() > latest->processed_at_us ? now_us() - latest->processed_at_us : 0);

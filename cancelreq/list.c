@@ -33,6 +33,7 @@ static void say_request(const struct cancel_request *request)
 	output_requester(request);
 	output("  ");
 	output_reason(request);
+	output_group(request);
 	output("\n");
 }
 

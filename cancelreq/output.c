@@ -162,6 +162,14 @@ void output_worker(const struct cancel_party *worker)
 	}
 }
 
+void output_group(const struct cancel_request *request)
+{
+	if (!request->group)
+		return;
+	output(" for ");
+	output_task(request->group, NULL);
+}
+
 int64_t now_us(void)
 {
 	struct timespec now;

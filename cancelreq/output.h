@@ -52,6 +52,9 @@ void output_requester(const struct cancel_request *request);
 void output_reason(const struct cancel_request *request);
 void output_worker(const struct cancel_party *worker);
 
+/* " for tenant_acme", where a run of the task stopped for a request for that id; else nothing. */
+void output_group(const struct cancel_request *request);
+
 /* How long a request has stood, by the wall clock; never negative. */
 int64_t request_age_us(const struct cancel_request *request);
 

@@ -93,6 +93,7 @@ static void say_pending(const struct cancel_request *request)
 static void say_decision(const struct cancel_request *request)
 {
 	say_text("outcome", cancel_outcome_text(request->outcome));
+	say_text("group", request->group);
 	say_time("decided", request->processed_at_us);
 	say_party("worker", &request->worker);
 	say_text("detail", request->detail);

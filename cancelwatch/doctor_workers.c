@@ -3,6 +3,7 @@
 #include "running.h"
 
 #include <inttypes.h>
+#include <unistd.h>
 
 /* What the round trip rang for may have made the bell: it is looked at now and not as the spool was opened.
  */
@@ -34,8 +35,12 @@ void check_bell(struct doctor *doctor, struct finding *finding)
 	if (info.bell == NULL) {
 		finding_set(finding, LEVEL_OK,
 			    "works: who waits for a request is woken by whoever publishes it");
-	} else if (has_no_bell_yet(doctor)) {
+	} else if (has_no_bell_yet(doctor) && (geteuid() == 0 || geteuid() == info.owner)) {
 		finding_set(finding, LEVEL_OK, "%s", info.bell);
+	} else if (has_no_bell_yet(doctor)) {
+		finding_set(finding, LEVEL_WARNING, "%s", info.bell);
+		finding_remedy(finding, "run 'cancelreq --check x' as uid %u, the spool's owner, or as root",
+			       (unsigned)info.owner);
 	} else {
 		finding_set(finding, LEVEL_WARNING, "%s: requests are noticed by looking, which takes longer",
 			    info.bell);

@@ -101,13 +101,6 @@ static int publish_failed(const struct cancel_spool *spool, const struct entry *
 			    QUOTE(entry->file), SPOOL_QUOTE(spool));
 }
 
-/* It stands: wake who runs it. */
-static int published(const struct cancel_spool *spool, const struct cancel_request *request)
-{
-	bell_ring(spool, request->task_id, CANCEL_COUNT_REQUESTED);
-	return CANCEL_REQUESTED;
-}
-
 static int merge_into(const struct cancel_spool *spool, const struct entry *entry, struct standing *found,
 		      const struct cancel_request *request, struct cancel_request *standing,
 		      struct cancel_error *error)
@@ -152,7 +145,10 @@ static int take_over_unfinished(const struct cancel_spool *spool, const struct e
 {
 	int code = entry_rewrite(spool, entry, request, error);
 
-	return code < 0 ? code : published(spool, request);
+	if (code < 0)
+		return code;
+	bell_ring(spool, request->task_id, CANCEL_COUNT_REQUESTED);
+	return CANCEL_REQUESTED;
 }
 
 static int resolve(const struct cancel_spool *spool, const struct entry *entry,
@@ -183,7 +179,7 @@ static int publish_draft(struct cancel_spool *spool, const struct draft *draft,
 		int code = draft_publish(spool, draft, true);
 
 		if (code != -EEXIST)
-			return code < 0 ? publish_failed(spool, entry, code, error) : published(spool, request);
+			return code < 0 ? publish_failed(spool, entry, code, error) : CANCEL_REQUESTED;
 		code = resolve(spool, entry, request, standing, error);
 		if (code != -EAGAIN)
 			return code;
@@ -200,7 +196,7 @@ int entry_publish(struct cancel_spool *spool, const struct entry *entry, const s
 
 	if (code < 0)
 		return code;
-	draft = (struct draft){entry->file, text.data, text.used, terms_mtime_us(request), ready};
+	draft = (struct draft){entry->file, text.data, text.used, terms_mtime_us(request), ready, request->task_id};
 	code = publish_draft(spool, &draft, entry, request, standing, error);
 	record_text_clear(&text);
 	return code;
@@ -233,12 +229,12 @@ static int ask_once(struct cancel_spool *spool, const struct entry *entry,
 
 	if (code < 0)
 		return code;
-	draft = (struct draft){entry->file, text.data, text.used, terms_mtime_us(request), NULL};
+	draft = (struct draft){entry->file, text.data, text.used, terms_mtime_us(request), NULL, request->task_id};
 	code = draft_publish(spool, &draft, false);
 	record_text_clear(&text);
 	if (code == -EEXIST)
 		return ask_locked(spool, entry, request, standing, error);
-	return code < 0 ? publish_failed(spool, entry, code, error) : published(spool, request);
+	return code < 0 ? publish_failed(spool, entry, code, error) : CANCEL_REQUESTED;
 }
 
 /* Who published it may not have asked for as much. */

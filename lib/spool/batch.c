@@ -99,7 +99,7 @@ static int prepare(const struct cancel_batch *batch, struct waiting *waiting, co
 	if (!waiting->text) {
 		code = error_system(error, -ENOMEM, "cannot keep a request");
 	} else {
-		struct draft draft = {entry->file, text.data, text.used, terms_mtime_us(request), NULL};
+		struct draft draft = {entry->file, text.data, text.used, terms_mtime_us(request), NULL, NULL};
 
 		/* If this fails it is tried again, on its own, when the chunk is published. */
 		spool_enter_unchecked(batch->spool);

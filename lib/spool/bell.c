@@ -18,6 +18,8 @@
  * ring. */
 #define LOOK_EVERY_NS (10 * NS_PER_MS)
 
+#define NOBODYS_WORD_AT 60 /* nobody sleeps on it */
+
 struct bell_place {
 	pthread_mutex_t lock;
 	struct bell *bell; /* NULL: not opened */
@@ -46,11 +48,12 @@ bool bell_read(const struct bell *bell, size_t at, uint32_t *words, size_t count
 	return pread(bell->fd, words, count * sizeof *words, (off_t)at) == (ssize_t)(count * sizeof *words);
 }
 
-bool bell_is_broken(const struct bell *bell)
+bool bell_stands(const struct cancel_spool *spool, const struct bell *bell)
 {
-	struct stat stat;
+	struct stat held, now;
 
-	return fstat(bell->fd, &stat) < 0 || stat.st_nlink == 0 || stat.st_size < BELL_SIZE;
+	return fstat(bell->fd, &held) == 0 && held.st_size >= BELL_SIZE &&
+	       fstatat(spool->fds[SPOOL_ROOT], FILE_BELL, &now, AT_SYMLINK_NOFOLLOW) == 0 && file_same(&held, &now);
 }
 
 void bell_drop(struct bell *bell)
@@ -62,13 +65,11 @@ void bell_drop(struct bell *bell)
 	free(bell);
 }
 
-/* Add one to a word and wake all who sleep on it, in one call. False: the page is not there. */
-static bool add_and_wake(const struct bell *bell, size_t at, int sleepers)
+/* Add one to the word at `at`, and wake all who sleep on the one at `woken_at`, in one call, which comes to waking one at
+ * least. False: the page is not there. */
+static bool add_and_wake(const struct bell *bell, size_t at, size_t woken_at)
 {
-	uint32_t *word = bell_address(bell, at);
-
-	/* The second wake is that of the same word, on a condition: it finds nobody. */
-	return syscall(SYS_futex, word, FUTEX_WAKE_OP, sleepers, 0L, word,
+	return syscall(SYS_futex, bell_address(bell, woken_at), FUTEX_WAKE_OP, INT_MAX, 0L, bell_address(bell, at),
 		       FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0)) >= 0;
 }
 
@@ -121,7 +122,7 @@ static int open_file(const struct cancel_spool *spool, bool *writable)
 }
 
 /* Written, not left sparse: a hole would need room on the disk when somebody rings. */
-static int make_file(const struct cancel_spool *spool)
+int bell_make(const struct cancel_spool *spool, int root_fd)
 {
 	char *text;
 	int code;
@@ -132,7 +133,7 @@ static int make_file(const struct cancel_spool *spool)
 	if (!text)
 		return -ENOMEM;
 	memcpy(text, BELL_MAGIC, sizeof BELL_MAGIC - 1);
-	code = layout_make_file(spool, spool->fds[SPOOL_ROOT], FILE_BELL, text, BELL_SIZE, spool->lock_mode, NULL);
+	code = layout_make_file(spool, root_fd, FILE_BELL, text, BELL_SIZE, spool->lock_mode, NULL);
 	free(text);
 	return code;
 }
@@ -144,7 +145,7 @@ static struct bell *open_bell(const struct cancel_spool *spool, bool make, const
 	int fd = open_file(spool, &writable);
 
 	*why = bell ? NULL : "out of memory";
-	if (fd == -ENOENT && make && make_file(spool) == 0)
+	if (fd == -ENOENT && make && bell_make(spool, spool->fds[SPOOL_ROOT]) == 0)
 		fd = open_file(spool, &writable);
 	if (fd == -ENOENT)
 		*why = make ? "'bell' is missing, and could not be made"
@@ -190,14 +191,14 @@ void bell_place_forget(struct bell_place *place)
 }
 
 /* With the place locked. */
-static void look_whether_it_stands(struct bell_place *place)
+static void look_whether_it_stands(const struct cancel_spool *spool, struct bell_place *place)
 {
 	int64_t now_ns = clock_coarse_ns();
 
 	if (!place->bell || now_ns - place->looked_ns < LOOK_EVERY_NS)
 		return;
 	place->looked_ns = now_ns;
-	if (!bell_is_broken(place->bell))
+	if (bell_stands(spool, place->bell))
 		return;
 	bell_drop(place->bell);
 	place->bell = NULL;
@@ -210,7 +211,7 @@ struct bell *bell_hold(const struct cancel_spool *spool, bool make, const char *
 
 	*why = NULL;
 	(void)pthread_mutex_lock(&place->lock);
-	look_whether_it_stands(place);
+	look_whether_it_stands(spool, place);
 	if (!place->bell) {
 		place->bell = open_bell(spool, make, why);
 		place->looked_ns = clock_coarse_ns();
@@ -230,7 +231,7 @@ static void look_at_once(const struct cancel_spool *spool)
 	(void)pthread_mutex_unlock(&spool->bell->lock);
 }
 
-static void add(const struct cancel_spool *spool, const size_t *at, size_t count, int sleepers)
+static void add(const struct cancel_spool *spool, const size_t *at, size_t count, bool wakes)
 {
 	for (int turn = 0; turn < 2; turn++) {
 		const char *why;
@@ -240,7 +241,7 @@ static void add(const struct cancel_spool *spool, const size_t *at, size_t count
 		if (!bell)
 			return;
 		for (size_t i = 0; added && i < count; i++)
-			added = add_and_wake(bell, at[i], sleepers);
+			added = add_and_wake(bell, at[i], wakes ? at[i] : NOBODYS_WORD_AT);
 		bell_drop(bell);
 		if (added)
 			return;
@@ -253,26 +254,26 @@ void bell_ring(const struct cancel_spool *spool, const char *task_id, enum cance
 	/* The counter's word comes second: who sleeps on it then reads all words, this one too. */
 	const size_t at[] = {bell_word_at(task_id), bell_count_at(count)};
 
-	add(spool, at, 2, INT_MAX);
+	add(spool, at, 2, true);
 }
 
 void bell_ring_for_others(const struct cancel_spool *spool, const char *task_id)
 {
 	const size_t at[] = {bell_word_at(task_id), bell_count_at((enum cancel_count)BELL_RUNG_FOR_OTHERS)};
 
-	add(spool, at, 2, INT_MAX);
+	add(spool, at, 2, true);
 }
 
 void bell_count(const struct cancel_spool *spool, enum cancel_count count)
 {
-	add(spool, (const size_t[]){bell_count_at(count)}, 1, 0);
+	add(spool, (const size_t[]){bell_count_at(count)}, 1, false);
 }
 
 static void count_latency(const struct cancel_spool *spool, size_t histogram_at, int64_t latency_ns)
 {
 	size_t bucket = latency_ns < 2 ? 0 : 63U - (size_t)__builtin_clzll((unsigned long long)latency_ns);
 
-	add(spool, (const size_t[]){histogram_at + bucket * sizeof(uint32_t)}, 1, 0);
+	add(spool, (const size_t[]){histogram_at + bucket * sizeof(uint32_t)}, 1, false);
 }
 
 void bell_count_notice(const struct cancel_spool *spool, int64_t latency_ns)

@@ -36,13 +36,17 @@ struct bell {
 	_Atomic int holders;
 };
 
+/* Make its file, unless it is there: only root and the spool's owner can. `root_fd` is the spool's directory. */
+int bell_make(const struct cancel_spool *spool, int root_fd);
+
 /* Between spool_enter and spool_leave: the bell that stands now, or NULL and one sentence, static, that says why not. It
  * is made if it is missing and `make`, and lengthened if it is short. */
 struct bell *bell_hold(const struct cancel_spool *spool, bool make, const char **why);
 void bell_drop(struct bell *bell);
 
-/* It was deleted, or made too short: whoever rings may ring another one. */
-bool bell_is_broken(const struct bell *bell);
+/* Between spool_enter and spool_leave: false when it was removed, moved away or made too short, so that whoever rings may
+ * ring another one. */
+bool bell_stands(const struct cancel_spool *spool, const struct bell *bell);
 
 /* Between spool_enter and spool_leave, after what it tells of: wake who sleeps for that task, and count. */
 void bell_ring(const struct cancel_spool *spool, const char *task_id, enum cancel_count count);
@@ -58,8 +62,8 @@ void bell_count_stop(const struct cancel_spool *spool, int64_t latency_ns);
 /* The words of a task and of a counter: addresses to sleep on, and where they are in the file. */
 size_t bell_word_at(const char *task_id);
 size_t bell_count_at(enum cancel_count count);
-/* Every ring adds to one of these many words from BELL_COUNTS_AT: for who sleeps for more tasks than futex_waitv(2)
- * takes. */
+/* A word after the counters. Every ring adds to one of them, so who sleeps for more tasks than futex_waitv(2) takes sleeps
+ * on them all. */
 #define BELL_RUNG_FOR_OTHERS CANCEL_COUNTS
 #define BELL_EVERY_COUNT (CANCEL_COUNTS + 1)
 uint32_t *bell_address(const struct bell *bell, size_t at);

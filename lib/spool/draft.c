@@ -5,6 +5,7 @@
  */
 #include "draft.h"
 
+#include "bell.h"
 #include "clock.h"
 #include "error.h"
 #include "file.h"
@@ -258,6 +259,11 @@ static int link_into_pending(const struct cancel_spool *spool, int fd, const cha
 	return code < 0 ? -errno : 0;
 }
 
+static void ring(const struct cancel_spool *spool, const struct draft *draft)
+{
+	bell_ring(spool, draft->task_id, CANCEL_COUNT_REQUESTED);
+}
+
 /* 1: this way does not work here. */
 static int publish_unnamed(const struct cancel_spool *spool, const struct draft *draft, int way)
 {
@@ -272,7 +278,20 @@ static int publish_unnamed(const struct cancel_spool *spool, const struct draft 
 		if (code != -EEXIST && unsupported(code))
 			code = 1;
 	}
+	/* At once: closing takes longer than waking. */
+	if (code == 0)
+		ring(spool, draft);
 	file_close(fd);
+	return code;
+}
+
+static int publish_otherwise(struct cancel_spool *spool, const struct draft *draft, bool locked)
+{
+	int code = draft->ready ? move_into_pending(spool, draft->ready, draft->file, locked)
+				: publish_named(spool, draft, locked);
+
+	if (code == 0)
+		ring(spool, draft);
 	return code;
 }
 
@@ -281,11 +300,11 @@ int draft_publish(struct cancel_spool *spool, const struct draft *draft, bool lo
 	int way = atomic_load(&spool->way), code = 1;
 
 	if (draft->ready)
-		return move_into_pending(spool, draft->ready, draft->file, locked);
+		return publish_otherwise(spool, draft, locked);
 	for (; code == 1 && way <= PUBLISH_TMPFILE_PROC; way++)
 		code = publish_unnamed(spool, draft, way);
 	if (code == 1)
-		code = publish_named(spool, draft, locked);
+		code = publish_otherwise(spool, draft, locked);
 	else
 		way--;
 	/* Learn once which way works; another thread learns the same. */

@@ -24,6 +24,7 @@ struct draft {
 	size_t length;
 	int64_t mtime_us;  /* the file's modification time */
 	const char *ready; /* a file in tmp/ that is this record already, and stays if it fails; NULL: write it */
+	const char *task_id; /* whose sleepers are woken as soon as it stands */
 };
 
 /* Publish under pending/, only if nothing stands there; the content is synced first, the directory is not. 0,

@@ -1,9 +1,15 @@
+/*
+ * What is pending for a run's names is decided, and then its lease ends, under the lock of its task's name. So of two that
+ * finish together, each of whom would leave the request to the other, the second finds no lease; and who waits for a
+ * request never sees the lease gone and the request not decided.
+ */
 #include "ending.h"
 
 #include "entry.h"
 #include "error.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 /* With the spool entered and the name locked: whether the request is left to another run. One for this run alone never is. */
 static int is_left_to_another(const struct cancel_spool *spool, const struct ending *ending,
@@ -14,60 +20,98 @@ static int is_left_to_another(const struct cancel_spool *spool, const struct end
 	return lease_held_by_another(spool, ending->task_id, ending->lease, error);
 }
 
-static int decide_locked(struct cancel_spool *spool, const struct ending *ending, const struct entry *entry,
+static bool nothing_stands(const struct cancel_spool *spool, const struct entry *entry)
+{
+	struct stat stat;
+
+	return fstatat(spool->fds[SPOOL_PENDING], entry->file, &stat, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
+/* 1 when something was pending for the name and is decided, 0, or a failure. */
+static int decide_locked(const struct cancel_spool *spool, const struct ending *ending, const struct entry *entry,
 			 struct cancel_request *decided, struct cancel_error *error)
 {
 	struct decision decision = {NULL, ending->outcome, ending->detail, ending->run};
 	struct cancel_error problem;
-	int code = is_left_to_another(spool, ending, entry, &problem);
+	int code;
 
-	if (code == 0) {
+	if (nothing_stands(spool, entry))
+		return 0; /* the usual end */
+	code = is_left_to_another(spool, ending, entry, &problem);
+	if (code == 1)
+		return 0;
+	if (code == 0)
 		code = entry_decide(spool, entry, &decision, decided, &problem);
-		if (code == -ENOENT)
-			return 0; /* nothing is pending */
-		if (code >= 0)
-			return 1;
-	}
-	if (code < 0 && error)
+	if (code >= 0)
+		return 1;
+	/* Litter; or what is no request, which keeps no task from ending. */
+	if (code == -ENOENT || (code == -EBADMSG && ending->lease))
+		return 0;
+	if (error)
 		*error = problem;
-	return code < 0 ? code : 0;
+	return code;
 }
 
-/* 1 when something was pending for the name and is decided, 0, or a failure. */
 static int decide(struct cancel_spool *spool, const struct ending *ending, const struct entry *entry,
-		  struct cancel_request *decided, struct cancel_error *error)
+		  struct lease *lease, struct cancel_request *decided, struct cancel_error *error)
 {
 	struct name_lock lock;
+	int code = entry_begin(spool, entry, &lock, error);
+
+	if (code < 0)
+		return code;
+	code = decide_locked(spool, ending, entry, decided, error);
+	if (code >= 0 && lease)
+		lease_drop_entered(spool, lease);
+	entry_end(spool, &lock);
+	return code;
+}
+
+/* Without a lease nobody relies on the lock where nothing is pending. */
+static int decide_if_any(struct cancel_spool *spool, const struct ending *ending, const struct entry *entry,
+			 struct cancel_request *decided, struct cancel_error *error)
+{
 	bool idle;
 	int code = spool_enter(spool, error);
 
 	if (code < 0)
 		return code;
-	/* The usual end. What is asked from here on is for the next run. */
+	/* What is asked from here on is for the next run. */
 	idle = entry_is_idle(spool, entry);
 	spool_leave(spool);
-	if (idle)
-		return 0;
-	code = entry_begin(spool, entry, &lock, error);
-	if (code < 0)
-		return code;
-	code = decide_locked(spool, ending, entry, decided, error);
-	entry_end(spool, &lock);
-	return code;
+	return idle ? 0 : decide(spool, ending, entry, NULL, decided, error);
+}
+
+static int decide_own(struct cancel_spool *spool, const struct ending *ending, const struct entry *own,
+		      struct cancel_request *decided, struct cancel_error *error)
+{
+	return ending->run ? decide_if_any(spool, ending, own, decided, error) : 0;
+}
+
+/* Last, because the lease ends with it. What is wrong with the run's own name (`own_failed`) does not keep it waiting, but
+ * then the lease is kept. */
+static int decide_task(struct cancel_spool *spool, const struct ending *ending, const struct entry *task,
+		       bool own_failed, struct cancel_request *decided, struct cancel_error *error)
+{
+	if (own_failed || !ending->lease || ending->lease->fd < 0)
+		return decide_if_any(spool, ending, task, decided, error);
+	return decide(spool, ending, task, ending->lease, decided, error);
 }
 
 static int decide_both(struct cancel_spool *spool, const struct ending *ending, const struct entry *task,
 		       const struct entry *own, struct cancel_request decided[2], struct cancel_error *error)
 {
-	int count = decide(spool, ending, task, decided, error), more;
+	struct cancel_request own_decided;
+	int of_own, of_task;
 
-	if (!ending->run)
-		return count;
-	/* What is wrong with one name does not keep the other waiting. */
-	more = decide(spool, ending, own, decided ? &decided[count > 0] : NULL, count < 0 ? NULL : error);
-	if (count < 0)
-		return count;
-	return more < 0 ? more : count + more;
+	cancel_request_init(&own_decided);
+	of_own = decide_own(spool, ending, own, decided ? &own_decided : NULL, error);
+	of_task = decide_task(spool, ending, task, of_own < 0, decided, of_own < 0 ? NULL : error);
+	if (decided && of_own > 0)
+		request_move(&decided[of_task > 0], &own_decided);
+	if (of_own < 0)
+		return of_own;
+	return of_task < 0 ? of_task : of_own + of_task;
 }
 
 static int tell_member(struct cancel_spool *spool, const struct ending *ending, const struct entry *entry,
@@ -98,7 +142,7 @@ int ending_tell(struct cancel_spool *spool, const struct ending *ending, struct 
 	if (code < 0)
 		return code;
 	if (ending->outcome == CANCEL_OUTCOME_FINISHED)
-		(void)spool_keep_runs(spool, NULL); /* others may have theirs in a new one */
+		(void)spool_keep_runs(spool, NULL); /* others may have their leases in a new one */
 	count = decide_both(spool, ending, &task, &own, decided, error);
 	if (count == 0 && ending->group)
 		code = tell_member(spool, ending, ending->run ? &own : &task, error);

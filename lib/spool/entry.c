@@ -110,6 +110,14 @@ int entry_read_processed(const struct cancel_spool *spool, const struct entry *e
 	return read_processed(spool, entry, standing, error);
 }
 
+/* Whether the request with this id was decided. A record of a run that stopped for a group has the id of the group's
+ * request, and some programs write one id into all that they ask for. */
+static bool decided_as(const struct standing *standing, const char *request_id)
+{
+	return standing->processed && !standing->processed_request.group &&
+	       !strcmp(standing->processed_request.request_id, request_id);
+}
+
 int entry_read(const struct cancel_spool *spool, const struct entry *entry, struct standing *standing,
 	       struct cancel_error *error)
 {
@@ -123,8 +131,7 @@ int entry_read(const struct cancel_spool *spool, const struct entry *entry, stru
 		standing_clear(standing);
 		return code;
 	}
-	if (standing->pending && standing->processed &&
-	    !strcmp(standing->pending_request.request_id, standing->processed_request.request_id)) {
+	if (standing->pending && decided_as(standing, standing->pending_request.request_id)) {
 		standing->litter = true;
 		standing->pending = false;
 	}
@@ -237,11 +244,22 @@ static bool was_a_cancel(enum cancel_outcome outcome)
 	return outcome != CANCEL_OUTCOME_WITHDRAWN && outcome != CANCEL_OUTCOME_EXPIRED;
 }
 
+/* What is no cancel of this name hands its predecessor's on, and when that takes effect. */
+static void keep_last_cancel(struct cancel_request *request, const struct standing *standing)
+{
+	const struct cancel_request *previous = &standing->processed_request;
+
+	request->last_cancel_id[0] = '\0';
+	request->last_cancel_at_us = 0;
+	if (!standing->processed)
+		return;
+	memcpy(request->last_cancel_id, previous->last_cancel_id, sizeof request->last_cancel_id);
+	request->last_cancel_at_us = record_names_own_cancel(previous) ? previous->cancel_at_us : previous->last_cancel_at_us;
+}
+
 static void fill_decision(const struct cancel_spool *spool, struct cancel_request *request,
 			  const struct standing *standing, const struct decision *decision)
 {
-	const char *previous = standing->processed ? standing->processed_request.last_cancel_id : "";
-
 	request->status = CANCEL_STATUS_PROCESSED;
 	request->outcome = decision->outcome;
 	request->detail = decision->detail;
@@ -255,8 +273,12 @@ static void fill_decision(const struct cancel_spool *spool, struct cancel_reques
 		.gid = -1,
 		.pid = getpid(),
 	};
-	(void)snprintf(request->last_cancel_id, sizeof request->last_cancel_id, "%s",
-		       was_a_cancel(decision->outcome) ? request->request_id : previous);
+	if (was_a_cancel(decision->outcome) && !request->group) {
+		(void)snprintf(request->last_cancel_id, sizeof request->last_cancel_id, "%s", request->request_id);
+		request->last_cancel_at_us = 0;
+	} else {
+		keep_last_cancel(request, standing);
+	}
 }
 
 /* The decision: from the rename on, the request is decided, whatever becomes of us. */
@@ -342,7 +364,7 @@ static int decide_standing(const struct cancel_spool *spool, const struct entry 
 
 	if (standing->litter)
 		(void)entry_unlink_pending(spool, entry, &standing->pending_stat);
-	if (decision->request_id && standing->processed && is_meant(decision, &standing->processed_request)) {
+	if (decision->request_id && decided_as(standing, decision->request_id)) {
 		if (decided)
 			request_move(decided, &standing->processed_request);
 		return CANCEL_ALREADY_DECIDED;
@@ -376,7 +398,7 @@ static int decide_unreadable(const struct cancel_spool *spool, const struct entr
 
 	if (entry_read_processed(spool, entry, &standing, NULL) < 0)
 		return code;
-	known = decision->request_id && standing.processed && is_meant(decision, &standing.processed_request);
+	known = decision->request_id && decided_as(&standing, decision->request_id);
 	if (known && decided)
 		request_move(decided, &standing.processed_request);
 	standing_clear(&standing);
@@ -442,10 +464,8 @@ static void fill_member(const struct cancel_spool *spool, const struct entry *en
 	member->group = group->task_id;
 	member->task_id = entry->wanted.task_id;
 	member->run = entry->wanted.run;
-	fill_decision(spool, member, standing, decision);
 	/* It is no cancel of this name: other runs of it may not be in the group. */
-	(void)snprintf(member->last_cancel_id, sizeof member->last_cancel_id, "%s",
-		       standing->processed ? standing->processed_request.last_cancel_id : "");
+	fill_decision(spool, member, standing, decision);
 }
 
 static int note_member(const struct cancel_spool *spool, const struct entry *entry, const struct standing *standing,

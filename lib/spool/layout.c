@@ -5,6 +5,7 @@
  */
 #include "store.h"
 
+#include "bell.h"
 #include "draft.h"
 #include "error.h"
 #include "file.h"
@@ -186,6 +187,9 @@ static int make_layout(const struct cancel_spool *spool, int root_fd, const stru
 		code = make_dir(spool, root_fd, dir_names[i], root->st_mode & 07777, error);
 	if (code == 0)
 		code = layout_make_file(spool, root_fd, FILE_LOCK, "", 0, spool->lock_mode, error);
+	/* Others of its group may not make it. Where it cannot be had, requests are noticed later. */
+	if (code == 0)
+		(void)bell_make(spool, root_fd);
 	if (code == 0)
 		code = make_version(spool, root_fd, error);
 	return code;

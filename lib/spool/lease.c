@@ -23,22 +23,34 @@
 
 /* --- the lock ----------------------------------------------------------------------------------------- */
 
-static struct flock whole_file(short type)
+/* A run holds all bytes. Who clears a dead one away holds all but the first, and who asks asks for the first: so those
+ * exclude each other and are refused by a run, and nobody takes them for one. */
+enum bytes {
+	ALL_BYTES,
+	FIRST_BYTE,
+	OTHER_BYTES,
+};
+
+static struct flock lock_of(short type, enum bytes bytes)
 {
-	return (struct flock){.l_type = type, .l_whence = SEEK_SET};
+	return (struct flock){
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = bytes == OTHER_BYTES,
+		.l_len = bytes == FIRST_BYTE,
+	};
 }
 
-static bool lock_mine(int fd)
+static bool set_lock(int fd, short type, enum bytes bytes)
 {
-	struct flock lock = whole_file(F_WRLCK);
+	struct flock lock = lock_of(type, bytes);
 
 	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
-/* Asking takes no lock, so that two who ask do not take each other for the run. */
 static bool is_locked(int fd)
 {
-	struct flock lock = whole_file(F_WRLCK);
+	struct flock lock = lock_of(F_WRLCK, FIRST_BYTE);
 
 	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
@@ -73,11 +85,18 @@ bool lease_is_name(const char *file)
 static int clear(int dir_fd, const char *file, int fd, const struct stat *stat, bool removes)
 {
 	struct stat now;
+	int cleared;
 
-	/* With the lock held nobody else removes it, so what stands there is the same until it is gone. */
-	if (!lock_mine(fd) || fstatat(dir_fd, file, &now, AT_SYMLINK_NOFOLLOW) < 0 || !file_same(&now, stat))
+	if (!removes)
+		return !is_locked(fd);
+	if (!set_lock(fd, F_WRLCK, OTHER_BYTES))
 		return 0;
-	return !removes || unlinkat(dir_fd, file, 0) == 0;
+	/* With the lock held nobody else removes it, so what stands there is the same until it is gone. */
+	cleared = fstatat(dir_fd, file, &now, AT_SYMLINK_NOFOLLOW) == 0 && file_same(&now, stat) &&
+		  unlinkat(dir_fd, file, 0) == 0;
+	/* A child that was forked meanwhile has a copy of the descriptor. */
+	(void)set_lock(fd, F_UNLCK, OTHER_BYTES);
+	return cleared;
 }
 
 int lease_clear_dead(int dir_fd, const char *file, bool removes)
@@ -125,7 +144,7 @@ static int write_locked(const struct cancel_spool *spool, int fd, const char *te
 		code = file_write_all(fd, text, strlen(text));
 	if (code == 0)
 		code = file_write_all(fd, "\n", 1);
-	return code == 0 && !lock_mine(fd) ? -errno : code;
+	return code == 0 && !set_lock(fd, F_WRLCK, ALL_BYTES) ? -errno : code;
 }
 
 static int put(const struct cancel_spool *spool, const char *draft, const char *file)
@@ -241,15 +260,20 @@ void lease_let_go(struct lease *lease)
 
 /* Removed while it is locked: nobody finds it dead. In a directory that has taken the place of this one stands another
  * file, or none. */
+void lease_drop_entered(const struct cancel_spool *spool, struct lease *lease)
+{
+	if (stands(spool, lease))
+		(void)unlinkat(spool->fds[SPOOL_RUNS], lease->file, 0);
+	lease_let_go(lease);
+}
+
 void lease_drop(struct cancel_spool *spool, struct lease *lease)
 {
 	if (lease->fd < 0)
 		return;
 	spool_enter_unchecked(spool);
-	if (stands(spool, lease))
-		(void)unlinkat(spool->fds[SPOOL_RUNS], lease->file, 0);
+	lease_drop_entered(spool, lease);
 	spool_leave(spool);
-	lease_let_go(lease);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------ */

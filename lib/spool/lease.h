@@ -24,8 +24,10 @@ struct lease {
 int lease_take(struct cancel_spool *spool, const struct cancel_run *run, struct lease *lease,
 	       struct cancel_error *error);
 
-/* The run has ended. */
+/* The run has ended. None is fine. */
 void lease_drop(struct cancel_spool *spool, struct lease *lease);
+/* The same between spool_enter and spool_leave. */
+void lease_drop_entered(const struct cancel_spool *spool, struct lease *lease);
 
 /* In the child of a fork: let go of the parent's lease, so that it dies with the parent. */
 void lease_let_go(struct lease *lease);

@@ -1,7 +1,9 @@
 /* Looking up, and the worker's question. */
+#include "check.h"
 #include "drop.h"
 #include "entry.h"
 #include "error.h"
+#include "record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -135,11 +137,12 @@ static bool counts(const struct standing *standing, const char *remembered)
 }
 
 /* One that another run decided before its time takes effect then for those that go on. */
-static int answer_of_decided(const struct cancel_request *decided)
+static int answer_of_decided(struct cancel_request *decided)
 {
-	bool own = !strcmp(decided->last_cancel_id, decided->request_id);
-
-	return own && !cancel_request_in_effect(decided) ? ANSWER_LATER : ANSWER_YES;
+	/* Whoever is told of it shall know when. */
+	if (!record_names_own_cancel(decided))
+		decided->cancel_at_us = decided->last_cancel_at_us;
+	return cancel_request_in_effect(decided) ? ANSWER_YES : ANSWER_LATER;
 }
 
 static int answer_of(struct standing *standing, const char *remembered, struct cancel_request *request)
@@ -168,7 +171,7 @@ bool entry_is_idle(struct cancel_spool *spool, const struct entry *entry)
 	       fstatat(spool->fds[SPOOL_PENDING], entry->file, &stat, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
 }
 
-static int check_entry(struct cancel_spool *spool, const struct entry *entry, const char *remembered,
+static int check_entry(struct cancel_spool *spool, const struct entry *entry, const char *remembered, bool drops,
 		       struct cancel_request *request, struct cancel_error *error)
 {
 	struct standing standing;
@@ -176,7 +179,7 @@ static int check_entry(struct cancel_spool *spool, const struct entry *entry, co
 
 	if (!remembered && entry_is_idle(spool, entry))
 		return ANSWER_NO;
-	code = read_after_drop(spool, entry, &standing, error);
+	code = drops ? read_after_drop(spool, entry, &standing, error) : read_settled(spool, entry, &standing, error);
 	if (code == -ENOMEM)
 		return code;
 	/* What cannot be read in pending does not hide what was decided. */
@@ -188,16 +191,16 @@ static int check_entry(struct cancel_spool *spool, const struct entry *entry, co
 }
 
 static int check_both(struct cancel_spool *spool, const struct entry *task, const struct entry *own,
-		      const struct cancel_mark *mark, struct cancel_request *request,
+		      const struct cancel_mark *mark, bool drops, struct cancel_request *request,
 		      struct cancel_error *error)
 {
 	struct cancel_request later;
 	struct cancel_error problem;
-	int answer = check_entry(spool, task, mark ? mark->task_cancel_id : NULL, request, &problem), other = 0;
+	int answer = check_entry(spool, task, mark ? mark->task_cancel_id : NULL, drops, request, &problem), other = 0;
 
 	cancel_request_init(&later);
 	if (own && answer != ANSWER_YES)
-		other = check_entry(spool, own, mark ? mark->run_cancel_id : NULL, &later,
+		other = check_entry(spool, own, mark ? mark->run_cancel_id : NULL, drops, &later,
 				    answer < 0 ? NULL : &problem);
 	/* Of two that take effect later the task's own is told; nobody acts on it yet. A failure gives way to a yes
 	 * only. */
@@ -214,9 +217,8 @@ static int check_both(struct cancel_spool *spool, const struct entry *task, cons
 	return answer;
 }
 
-int cancel_spool_check(struct cancel_spool *spool, const char *task_id, const char *run,
-		       const struct cancel_mark *mark, struct cancel_request *request,
-		       struct cancel_error *error)
+int spool_check_run(struct cancel_spool *spool, const char *task_id, const char *run, const struct cancel_mark *mark,
+	      bool drops, struct cancel_request *request, struct cancel_error *error)
 {
 	struct entry task, own;
 	int code = entry_init(&task, task_id, NULL, error);
@@ -225,12 +227,19 @@ int cancel_spool_check(struct cancel_spool *spool, const char *task_id, const ch
 		code = entry_init(&own, task_id, run, error);
 	/* Without a mark nothing but pending can say yes. */
 	if (code == 0)
-		code = mark ? spool_enter(spool, error) : spool_enter_pending(spool, error);
+		code = mark && drops ? spool_enter(spool, error) : spool_enter_pending(spool, error);
 	if (code < 0)
 		return code;
-	code = check_both(spool, &task, run ? &own : NULL, mark, request, error);
+	code = check_both(spool, &task, run ? &own : NULL, mark, drops, request, error);
 	spool_leave(spool);
 	if (code < 0 && request)
 		cancel_request_clear(request);
 	return code;
+}
+
+int cancel_spool_check(struct cancel_spool *spool, const char *task_id, const char *run,
+		       const struct cancel_mark *mark, struct cancel_request *request,
+		       struct cancel_error *error)
+{
+	return spool_check_run(spool, task_id, run, mark, true, request, error);
 }

@@ -28,6 +28,9 @@ void record_text_clear(struct record_text *text);
  * that nobody can read would cancel nobody. */
 const char *record_program(void);
 
+/* Whether the cancel that a processed record names is its own request, and no predecessor. */
+bool record_names_own_cancel(const struct cancel_request *decided);
+
 /* Fields that record_write writes, at the top and in a party: everything else is somebody else's and kept. */
 bool record_knows(const char *field);
 bool record_knows_party(const char *field);

@@ -168,6 +168,7 @@ static const struct field fields[] = {
 	{"worker", read_party, AT(worker), 0, 0, "worker: an object with uid and pid (whole numbers), host and "
 						 "run (strings)"},
 	{"last_cancel_id", read_fixed, AT(last_cancel_id), 0, CANCEL_REQUEST_ID_LENGTH, ""},
+	{"last_cancel_at", read_time, AT(last_cancel_at_us), 0, 0, "last_cancel_at: " A_TIME},
 	{"group", read_string, AT(group), 1, CANCEL_TASK_ID_MAX, "group: a string of 1 to 1024 bytes"},
 };
 

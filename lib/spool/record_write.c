@@ -20,7 +20,7 @@ static const char *const fields[] = {
 	"task_id",	    "run",	   "request_id", "reason",	 "status",
 	"requested_at",	    "boot_id",	   "boottime_ns", "expires_in_s", "cancel_at",
 	"requester",	    "processed_at", "outcome",	 "detail",	 "processed_boot_id",
-	"processed_boottime_ns", "worker", "last_cancel_id", "group",
+	"processed_boottime_ns", "worker", "last_cancel_id", "last_cancel_at", "group",
 };
 static const char *const party_fields[] = {"name", "uid", "gid", "pid", "host", "program", "run"};
 
@@ -40,6 +40,11 @@ bool record_knows(const char *field)
 bool record_knows_party(const char *field)
 {
 	return listed(party_fields, sizeof party_fields / sizeof party_fields[0], field);
+}
+
+bool record_names_own_cancel(const struct cancel_request *decided)
+{
+	return !decided->group && !strcmp(decided->last_cancel_id, decided->request_id);
 }
 
 const char *record_program(void)
@@ -252,6 +257,10 @@ static void put_decision(struct record_text *text, const struct cancel_request *
 	put_worker(text, &request->worker, json_object_get(request->json, "worker"));
 	PUT(text, ", \"last_cancel_id\": ");
 	put_text_or_null(text, request->last_cancel_id);
+	if (request->last_cancel_at_us) {
+		PUT(text, ", \"last_cancel_at\": ");
+		put_time(text, request->last_cancel_at_us);
+	}
 	if (request->group) {
 		PUT(text, ", \"group\": ");
 		put_string(text, request->group);

@@ -15,7 +15,7 @@ static bool look(struct task *task, bool is_seldom)
 		look_keep_up(task->manager);
 		look_keep_lease(task);
 	}
-	look_find(task, &finding);
+	look_find(task, is_seldom, &finding);
 	/* From here on another checkpoint may look, and a callback may end the task. */
 	atomic_store(&task->looks_now, false);
 	return look_act(task, &finding) == 1;
@@ -34,21 +34,15 @@ static bool look_at_tick(struct task *task, int64_t now_ns)
 	return look(task, is_seldom);
 }
 
-static bool pass_deadline(struct task *task)
-{
-	(void)cancel_source_cancel(&task->face.source, &task_deadline_cause);
-	return true;
-}
-
-/* A tick has passed. The clock is never ahead, so a deadline is never early. */
+/* A tick has passed. */
 static bool take_tick(struct task *task, const struct timespec *now)
 {
 	int64_t now_ns = timespec_ns(now);
 
 	if (task->manager->is_inherited)
 		return false;
-	if (now_ns >= task->deadline_ns)
-		return pass_deadline(task);
+	if (due_pass_deadline(task, now_ns))
+		return true;
 	if (atomic_exchange(&task->looks_now, true))
 		return false;
 	atomic_store_explicit(&task->tick, now->tv_nsec, memory_order_relaxed);
@@ -76,9 +70,9 @@ int cancel_task_check(struct cancel_task *face, struct cancel_error *error)
 
 	if (code < 0)
 		return code;
-	if (task_is_cancelled(task) || (clock_monotonic_ns() >= task->deadline_ns && pass_deadline(task)))
+	if (task_is_cancelled(task) || due_pass_deadline(task, clock_monotonic_ns()))
 		return 1;
-	look_find(task, &finding);
+	look_find(task, true, &finding);
 	problem = finding.problem;
 	code = look_act(task, &finding);
 	if (code < 0 && error)

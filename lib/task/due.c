@@ -20,6 +20,14 @@ int64_t due_at_ns(const struct task *task, int64_t now_ns)
 	return left_us < DUE_WALL_CLOCK_NS / NS_PER_US ? now_ns + left_us * NS_PER_US : now_ns + DUE_WALL_CLOCK_NS;
 }
 
+bool due_pass_deadline(struct task *task, int64_t now_ns)
+{
+	if (now_ns < task->deadline_ns)
+		return false;
+	(void)cancel_source_cancel(&task->face.source, &task_deadline_cause);
+	return true;
+}
+
 bool due_by_bell(struct task *task)
 {
 	bool rung;

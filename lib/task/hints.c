@@ -86,8 +86,34 @@ bool hints_add(const struct cancel_manager *manager, const struct task *task, st
 void hints_add_every(const struct cancel_manager *manager, const uint32_t every[BELL_EVERY_COUNT], struct sleep_set *set)
 {
 	for (size_t i = 0; i < BELL_EVERY_COUNT; i++)
-		(void)sleep_add(set, bell_address(manager->hints.bell, bell_count_at((enum cancel_count)i)), every[i],
+		if (i != CANCEL_COUNT_NOTICED && i != CANCEL_COUNT_EXPIRED) /* those are counted, and ring for nobody */
+			(void)sleep_add(set, bell_address(manager->hints.bell, bell_count_at((enum cancel_count)i)), every[i],
 				true);
+}
+
+struct bell *hints_hold_asleep(struct cancel_manager *manager)
+{
+	struct bell *bell = manager->hints.bell;
+
+	if (!bell)
+		return NULL;
+	(void)atomic_fetch_add(&bell->holders, 1);
+	manager->hints.asleep++;
+	return bell;
+}
+
+void hints_drop_awake(struct cancel_manager *manager, struct bell *bell)
+{
+	if (!bell)
+		return;
+	manager->hints.asleep -= bell == manager->hints.bell;
+	bell_drop(bell);
+}
+
+void hints_disinherit(struct cancel_manager *manager)
+{
+	for (; manager->hints.asleep; manager->hints.asleep--)
+		bell_drop(manager->hints.bell);
 }
 
 bool hints_are_complete(const struct cancel_manager *manager)
@@ -126,6 +152,8 @@ static void use_bell(struct cancel_manager *manager, const struct ringing *ringi
 
 	manager_lock(manager);
 	old = hints->bell;
+	if (old != ringing->bell)
+		hints->asleep = 0; /* they hold the old one */
 	hints->bell = ringing->bell;
 	hints->is_blind = ringing->is_blind;
 	hints->armed_at = ringing->armed_at;
@@ -230,8 +258,10 @@ void hints_take_files(struct cancel_manager *manager)
 			mark_due(manager, event.name);
 		else if (event.hint != DIRWATCH_OTHER)
 			mark_due(manager, NULL);
-		if (event.hint == DIRWATCH_GONE)
-			manager->hints.is_gone = true;
+		if (event.hint != DIRWATCH_GONE)
+			continue;
+		manager->hints.is_gone = true;
+		manager->watcher.pace.round_ns = 0;
 	}
 }
 
@@ -304,9 +334,10 @@ static void renew_inotify(struct cancel_manager *manager)
 
 	if (hints->armed_at == replacements && !hints->is_gone)
 		return;
+	if (watch_directories(manager, hints->dirwatch) < 0)
+		return; /* the next round tries again */
 	hints->is_gone = false;
 	hints->armed_at = replacements;
-	(void)watch_directories(manager, hints->dirwatch);
 }
 
 /* The usual round: it is the bell of the directory that was looked at last, and whole. */
@@ -315,8 +346,10 @@ static bool has_good_bell(struct cancel_manager *manager)
 	bool good;
 
 	manager_lock(manager);
+	spool_enter_unchecked(manager->spool);
 	good = manager->hints.bell && manager->hints.armed_at == atomic_load(&manager->spool->replacements) &&
-	       !bell_is_broken(manager->hints.bell);
+	       bell_stands(manager->spool, manager->hints.bell);
+	spool_leave(manager->spool);
 	manager_unlock(manager);
 	return good;
 }

@@ -31,6 +31,11 @@ bool hints_hear(const struct cancel_manager *manager, struct task *task);
 bool hints_add(const struct cancel_manager *manager, const struct task *task, struct sleep_set *set);
 /* Sleep until it rings at all. */
 void hints_add_every(const struct cancel_manager *manager, const uint32_t every[BELL_EVERY_COUNT], struct sleep_set *set);
+/* Hold the bell that there is, if any, while this thread sleeps on it; and drop it, awake again. With the lock. */
+struct bell *hints_hold_asleep(struct cancel_manager *manager);
+void hints_drop_awake(struct cancel_manager *manager, struct bell *bell);
+/* In the child of a fork nobody sleeps. */
+void hints_disinherit(struct cancel_manager *manager);
 /* Somebody rings for programs that know no bell, so there is no need to look often. */
 bool hints_are_complete(const struct cancel_manager *manager);
 

@@ -1,4 +1,6 @@
 /* Tasks by their key: for programs that know no more of them. */
+#include "clock.h"
+#include "due.h"
 #include "look.h"
 
 #include <errno.h>
@@ -9,7 +11,7 @@ static struct task *find(const struct cancel_manager *manager, const char *task_
 {
 	struct task *task = manager->first;
 
-	while (task && (task->run || strcmp(task->listeners[0].id, task_id)))
+	while (task && (!task->has_begun || task->run || strcmp(task->listeners[0].id, task_id)))
 		task = task->next;
 	return task;
 }
@@ -44,11 +46,29 @@ int cancel_manager_get(struct cancel_manager *manager, const char *task_id, stru
 	return code;
 }
 
+static int look_now(struct task *task, struct cancel_error *error)
+{
+	bool has_thread = task->manager->options.thread;
+	struct finding finding;
+	int answer;
+
+	if (due_pass_deadline(task, clock_monotonic_ns()))
+		return 1;
+	look_find(task, true, &finding);
+	answer = finding.answer;
+	if (answer < 0 && error)
+		*error = finding.problem;
+	if (has_thread)
+		(void)look_act_deferred(task, &finding);
+	else
+		(void)look_act(task, &finding);
+	return answer;
+}
+
 /* With the lock, which is let go of meanwhile, so that its owner may end the task only after that. As cancel_task_check. */
 static int look_for(struct task *task, struct cancel_error *error)
 {
 	struct cancel_manager *manager = task->manager;
-	struct finding finding;
 	struct task_use use;
 	int answer;
 
@@ -56,14 +76,7 @@ static int look_for(struct task *task, struct cancel_error *error)
 		return 1;
 	task_use_begin(&use, task);
 	manager_unlock(manager);
-	look_find(task, &finding);
-	answer = finding.answer;
-	if (answer < 0 && error)
-		*error = finding.problem;
-	if (manager->options.thread)
-		(void)look_act_deferred(task, &finding);
-	else
-		(void)look_act(task, &finding);
+	answer = look_now(task, error);
 	manager_lock(manager);
 	task_use_end(&use);
 	return answer;

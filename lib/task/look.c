@@ -1,5 +1,6 @@
 #include "look.h"
 
+#include "check.h"
 #include "clock.h"
 #include "hints.h"
 #include "reason.h"
@@ -9,12 +10,12 @@
 
 /* --- finding ------------------------------------------------------------------------------------------ */
 
-static int ask(struct task *task, size_t index, struct cancel_request *request, struct cancel_error *error)
+static int ask(struct task *task, size_t index, bool drops, struct cancel_request *request, struct cancel_error *error)
 {
 	const struct listener *listener = &task->listeners[index];
 
-	return cancel_spool_check(task_spool(task), listener->id, index == 0 ? task->run : NULL, &listener->mark, request,
-				  error);
+	return spool_check_run(task_spool(task), listener->id, index == 0 ? task->run : NULL, &listener->mark, drops, request,
+			 error);
 }
 
 static void keep_sooner(int64_t *sooner_us, int64_t time_us)
@@ -23,7 +24,7 @@ static void keep_sooner(int64_t *sooner_us, int64_t time_us)
 		*sooner_us = time_us;
 }
 
-void look_find(struct task *task, struct finding *finding)
+void look_find(struct task *task, bool drops, struct finding *finding)
 {
 	int64_t effect_at_us = 0;
 
@@ -32,7 +33,7 @@ void look_find(struct task *task, struct finding *finding)
 	cancel_request_init(&finding->request);
 	for (size_t i = 0; i < task->count; i++) {
 		struct cancel_error problem;
-		int answer = ask(task, i, &finding->request, &problem);
+		int answer = ask(task, i, drops, &finding->request, &problem);
 
 		if (answer == 1) {
 			finding->answer = 1;
@@ -47,6 +48,9 @@ void look_find(struct task *task, struct finding *finding)
 			keep_sooner(&effect_at_us, finding->request.cancel_at_us);
 		cancel_request_clear(&finding->request);
 	}
+	/* What could not be read may have been what takes effect. */
+	if (finding->answer < 0)
+		keep_sooner(&effect_at_us, atomic_load(&task->effect_at_us));
 	atomic_store(&task->effect_at_us, effect_at_us);
 }
 

@@ -11,8 +11,9 @@ struct finding {
 	struct cancel_error problem;
 };
 
-/* Ask the spool for every id that the task listens to. A yes for one outweighs a failure with another. Touches files. */
-void look_find(struct task *task, struct finding *finding);
+/* Ask the spool for every id that the task listens to. A yes for one outweighs a failure with another. Without `drops`, for
+ * who was rung, drops are not looked for. Touches files. */
+void look_find(struct task *task, bool drops, struct finding *finding);
 
 /* Now and then, before that: the bell and the leases may have been removed, and the directory replaced. Touches files. */
 void look_keep_up(struct cancel_manager *manager);

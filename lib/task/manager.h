@@ -31,6 +31,7 @@ struct hints {
 	struct bell *bell;
 	uint32_t *words;     /* all of the bell's at once, for who listens to many; NULL: not needed so far */
 	bool words_are_read; /* for this turn */
+	unsigned asleep;     /* threads that hold it while they sleep */
 	bool is_blind;       /* others may write to the spool without any kernel of ours knowing */
 	struct dirwatch *dirwatch;
 	int kick_fd;       /* with inotify: an eventfd, which its sleeper polls too */
@@ -57,7 +58,8 @@ struct cancel_manager {
 	pthread_mutex_t keys; /* held while a key's task is looked for and begun */
 	pthread_mutex_t lock; /* everything below; never while a file is touched, but for the bell */
 	pthread_cond_t unused;
-	struct task *first;
+	struct task *alive; /* all, from before they have a lease until they have none, for fork */
+	struct task *first; /* those that are looked for */
 	struct task *cursor; /* the next that the thread comes to */
 	size_t listeners;    /* ids that all tasks listen to */
 	struct hints hints;

@@ -8,12 +8,19 @@
 struct pace {
 	int64_t round_ns; /* when to look at everything, by CLOCK_MONOTONIC; 0: now */
 	int64_t pause_ns; /* between the last round and that one */
+	int64_t took_ns;  /* what the last round took */
 };
 
 /* The round that is due is being made: when shall the next one be? `is_complete`: somebody rings for all. */
 void pace_next(struct pace *pace, int64_t now_ns, int64_t longest_pause_ms, bool is_complete);
 
-/* Something began, or went wrong: look again soon. */
+/* That round is done. */
+void pace_note(struct pace *pace, int64_t took_ns);
+
+/* Something began: look again soon. */
 void pace_hurry(struct pace *pace, int64_t now_ns);
+
+/* Something could not be looked at: do so at the next round, which must not be far. */
+void pace_try_again(struct pace *pace, int64_t now_ns, int64_t longest_pause_ms);
 
 #endif

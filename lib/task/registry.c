@@ -4,9 +4,12 @@
  */
 #include "registry.h"
 
+#include "hints.h"
 #include "task.h"
 
-static pthread_rwlock_t forks = PTHREAD_RWLOCK_INITIALIZER; /* held for writing by who forks */
+/* Held for writing by who forks, who must not wait for ever while others begin tasks. */
+#define FORKS_INITIALIZER PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
+static pthread_rwlock_t forks = FORKS_INITIALIZER;
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct cancel_manager *all;
 static int installed; /* what pthread_atfork said */
@@ -41,9 +44,10 @@ static void in_parent(void)
 static void disinherit(struct cancel_manager *manager)
 {
 	manager->is_inherited = true;
-	for (struct task *task = manager->first; task; task = task->next) {
+	hints_disinherit(manager);
+	for (struct task *task = manager->alive; task; task = task->next_alive) {
 		lease_let_go(&task->lease);
-		task->users = 0; /* by threads that do not exist here */
+		task->users = task_uses_here(task); /* the other threads do not exist here */
 	}
 	/* Such a one may have held it, or waited. */
 	(void)pthread_mutex_init(&manager->leases, NULL);
@@ -57,7 +61,7 @@ static void in_child(void)
 	for (struct cancel_manager *at = all; at; at = at->next_in_process)
 		disinherit(at);
 	(void)pthread_mutex_unlock(&all_lock);
-	(void)pthread_rwlock_init(&forks, NULL); /* its writer was another thread, as far as it knows */
+	forks = (pthread_rwlock_t)FORKS_INITIALIZER; /* its writer was another thread, as far as it knows */
 }
 
 static void install(void)

@@ -2,6 +2,7 @@
 #include "task.h"
 
 #include "clock.h"
+#include "due.h"
 #include "ending.h"
 #include "hints.h"
 #include "look.h"
@@ -38,17 +39,47 @@ static void insert(struct task *task)
 	watcher_kick(manager);
 }
 
-void task_return(struct task *task)
+static void enter(struct task *task)
+{
+	struct cancel_manager *manager = task->manager;
+
+	manager_lock(manager);
+	task->next_alive = manager->alive;
+	if (task->next_alive)
+		task->next_alive->link_alive = &task->next_alive;
+	task->link_alive = &manager->alive;
+	manager->alive = task;
+	insert(task);
+	manager_unlock(manager);
+}
+
+/* Meanwhile a ring may have gone unheard. */
+static void come_back(struct task *task)
 {
 	manager_lock(task->manager);
+	task->is_due = true;
+	task->look_at_ns = 0;
 	insert(task);
 	manager_unlock(task->manager);
+}
+
+static void vanish(struct task *task)
+{
+	struct cancel_manager *manager = task->manager;
+
+	if (!task->link_alive)
+		return;
+	manager_lock(manager);
+	*task->link_alive = task->next_alive;
+	if (task->next_alive)
+		task->next_alive->link_alive = task->link_alive;
+	manager_unlock(manager);
 }
 
 /* A thread that acts for a task may be in its callback, which ends it: it does not wait for itself. */
 static _Thread_local struct task_use *uses_here;
 
-static unsigned count_uses_here(const struct task *task)
+unsigned task_uses_here(const struct task *task)
 {
 	unsigned count = 0;
 
@@ -85,7 +116,7 @@ void task_leave(struct task *task)
 	struct cancel_manager *manager = task->manager;
 
 	manager_lock(manager);
-	while (task->users > count_uses_here(task))
+	while (task->users > task_uses_here(task))
 		(void)pthread_cond_wait(&manager->unused, &manager->lock);
 	*task->link = task->next;
 	if (task->next)
@@ -239,11 +270,30 @@ static int look_first(struct task *task, struct cancel_error *error)
 	struct finding finding;
 	int code;
 
-	look_find(task, &finding);
+	look_find(task, true, &finding);
 	problem = finding.problem;
 	code = look_act(task, &finding);
 	if (code >= 0 || code == -EBADMSG)
 		return 0;
+	if (error)
+		*error = problem;
+	return code;
+}
+
+/* A lease is for others: a full disk keeps nobody from running, and is told. A want of descriptors does, because the program
+ * would meet it again and again. */
+static int begin_lease(struct task *task, struct cancel_error *error)
+{
+	struct cancel_error problem;
+	int code = take_lease(task, &problem);
+
+	atomic_store(&task->keeps_lease, true);
+	if (code == 0)
+		return 0;
+	if (!error_is_want(code)) {
+		trouble_note(task, TROUBLE_LEASE, &problem);
+		return 0;
+	}
 	if (error)
 		*error = problem;
 	return code;
@@ -257,13 +307,14 @@ static int start(struct task *task, const struct cancel_task_options *options, s
 		code = remember(task, error);
 	if (code < 0)
 		return code;
-	task_return(task);
-	code = options->no_lease ? 0 : take_lease(task, error);
-	atomic_store(&task->keeps_lease, code == 0 && !options->no_lease);
+	enter(task);
+	code = options->no_lease ? 0 : begin_lease(task, error);
 	if (code == 0)
 		code = look_first(task, error);
 	if (code < 0)
 		task_leave(task);
+	else if (!task->manager->options.thread)
+		(void)due_pass_deadline(task, clock_monotonic_ns());
 	return code;
 }
 
@@ -289,15 +340,20 @@ int cancel_task_begin(struct cancel_task **face, struct cancel_manager *manager,
 		task_abandon(task);
 		return code;
 	}
+	manager_lock(manager);
+	task->has_begun = true;
+	manager_unlock(manager);
 	*face = &task->face;
 	return task_is_cancelled(task);
 }
 
 /* --- why ---------------------------------------------------------------------------------------------- */
 
-int cancel_task_cancel(struct cancel_task *task, const struct cancel_cause *cause)
+int cancel_task_cancel(struct cancel_task *face, const struct cancel_cause *cause)
 {
-	return cancel_source_cancel(&task->source, cause);
+	if (task_of(face)->manager->is_inherited)
+		return -EPERM;
+	return cancel_source_cancel(&face->source, cause);
 }
 
 static enum cancel_why_kind kind_of(const struct task *task, const struct cancel_cause *cause)
@@ -423,6 +479,7 @@ static int tell(struct task *task, enum cancel_outcome outcome, const char *deta
 static void task_close(struct task *task)
 {
 	lease_drop(task_spool(task), &task->lease);
+	vanish(task);
 	forget_uses_here(task);
 	task_free(task);
 }
@@ -436,11 +493,16 @@ void task_abandon(struct task *task)
 	task_close(task);
 }
 
-/* In the child of a fork. The parent token's source may have a copy of the link, so that stays where it is. */
+/* In the child of a fork. The parent token's source may have a copy of the link, and a callback of the task may be what
+ * forked: then its memory stays where it is. */
 static int free_inherited(struct task *task)
 {
+	bool is_held = task->has_parent || task_is_cancelled(task);
+
 	task_leave(task);
-	if (!task->has_parent)
+	vanish(task);
+	forget_uses_here(task);
+	if (!is_held)
 		task_free(task);
 	return 0;
 }
@@ -473,7 +535,7 @@ int cancel_task_end(struct cancel_task *face, enum cancel_outcome outcome, const
 	task_leave(task);
 	code = end(task, outcome, detail, error);
 	if (code < 0)
-		task_return(task);
+		come_back(task);
 	else
 		task_close(task);
 	return code;

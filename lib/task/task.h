@@ -30,13 +30,16 @@ struct task {
 	_Atomic bool keeps_lease; /* from when it has one: if that is removed another is taken */
 
 	/* With the manager's lock. */
-	struct task *next, **link; /* in its list; link is NULL when it is not there */
+	struct task *next_alive, **link_alive;
+	struct task *next, **link; /* among those that are looked for; link is NULL when it is not there */
 	unsigned users;            /* threads that look for it, and are not its owner's */
+	bool has_begun;            /* cancel_task_begin has come to its end */
 	bool is_due;               /* the thread shall look for it */
 	uint64_t troubles[TROUBLES]; /* of each sort: a hash of its sentence; 0: there is none */
 	unsigned visit;            /* cancel_manager_cancel has been here */
 
 	_Atomic int64_t effect_at_us; /* the next request that is known takes effect then, by the wall clock; 0: none */
+	_Atomic bool is_rung;         /* and who waits has not looked since */
 	_Atomic bool looks_now;       /* one checkpoint at a time */
 	_Atomic long tick;            /* nanoseconds of the coarse clock's second when a checkpoint last asked the bell */
 	int64_t look_at_ns; /* by the coarse clock, for whoever looks now: then it is looked whatever the bell says */
@@ -61,9 +64,8 @@ static inline struct cancel_spool *task_spool(const struct task *task)
 	return task->manager->spool;
 }
 
-/* task.c. Take the task out of the manager's list, once no other thread uses it, and put it back. */
+/* task.c. Look for the task no more, once no other thread uses it. */
 void task_leave(struct task *task);
-void task_return(struct task *task);
 /* Free what is left of it, whatever became of its request. */
 void task_abandon(struct task *task);
 /* With the lock: a thread that is not its owner's looks for it, and has looked. Meanwhile it may be ended by that thread
@@ -74,6 +76,8 @@ struct task_use {
 };
 void task_use_begin(struct task_use *use, struct task *task);
 void task_use_end(struct task_use *use);
+/* How often this thread is between the two. */
+unsigned task_uses_here(const struct task *task);
 int task_keep_lease(struct task *task, struct cancel_error *error);
 
 /* The cause of a task's own deadline. */

@@ -68,7 +68,7 @@ void trouble_end(struct task *task, enum trouble sort)
 	manager_unlock(manager);
 	if (!is_over)
 		return;
-	(void)error_set(&text, 0, "spool '%s' can be looked at again", SPOOL_QUOTE(manager->spool));
+	(void)error_set(&text, 0, "spool '%s': whatever was wrong is over", SPOOL_QUOTE(manager->spool));
 	trouble_tell(manager, &text);
 }
 

@@ -47,20 +47,34 @@ static bool is_complete(struct cancel_manager *manager)
 }
 
 /* Returns whether the task is cancelled. */
-static bool look_for(struct task *task, bool is_round)
+static bool look_for(struct wait *wait, struct task *task, bool is_round)
 {
 	struct finding finding;
+	int answer;
 
-	if (clock_monotonic_ns() >= task->deadline_ns) {
-		(void)cancel_source_cancel(&task->face.source, &task_deadline_cause);
+	if (due_pass_deadline(task, clock_monotonic_ns()))
 		return true;
-	}
 	if (is_round)
 		look_keep_lease(task);
-	if (!due_by_bell(task) && !is_round && !due_by_clock(task))
+	if (!atomic_exchange(&task->is_rung, false) && !is_round && !due_by_clock(task))
 		return false;
-	look_find(task, &finding);
-	return look_act(task, &finding) == 1;
+	look_find(task, is_round, &finding);
+	answer = look_act(task, &finding);
+	if (answer < 0 && answer != -EBADMSG)
+		pace_try_again(&wait->pace, clock_monotonic_ns(), wait->manager->options.poll_interval_ms);
+	return answer == 1;
+}
+
+/* Another who waits for the same task may find it rung, and look: then it is he who cancels it. */
+static void hear_all(struct wait *wait)
+{
+	manager_lock(wait->manager);
+	hints_read_words(wait->manager);
+	for (size_t i = 0; i < wait->count; i++)
+		if (hints_hear(wait->manager, task_of(wait->tasks[i])))
+			atomic_store(&task_of(wait->tasks[i])->is_rung, true);
+	hints_forget_words(wait->manager);
+	manager_unlock(wait->manager);
 }
 
 /* Stops at the first that is cancelled: a callback may have ended it. */
@@ -69,13 +83,16 @@ static int look_for_all(struct wait *wait)
 	int64_t now_ns = clock_monotonic_ns();
 	bool is_round = now_ns >= wait->pace.round_ns;
 
-	if (is_round)
+	hear_all(wait);
+	if (is_round) {
 		look_keep_up(wait->manager);
+		pace_next(&wait->pace, now_ns, wait->manager->options.poll_interval_ms, is_complete(wait->manager));
+	}
 	for (size_t i = 0; i < wait->count; i++)
-		if (look_for(task_of(wait->tasks[i]), is_round))
+		if (look_for(wait, task_of(wait->tasks[i]), is_round))
 			return (int)i;
 	if (is_round)
-		pace_next(&wait->pace, now_ns, wait->manager->options.poll_interval_ms, is_complete(wait->manager));
+		pace_note(&wait->pace, clock_monotonic_ns() - now_ns);
 	return -1;
 }
 
@@ -120,18 +137,18 @@ static int64_t wake_time_ns(const struct wait *wait)
 static void sleep_once(const struct wait *wait)
 {
 	struct sleep_set set = {.count = 0};
-	struct bell *bell = NULL;
+	struct bell *bell;
 
 	(void)sleep_add(&set, &wait->source->wakes, wait->wakes, false);
 	manager_lock(wait->manager);
-	if (wait->has_bell && wait->manager->hints.bell) {
+	bell = wait->has_bell ? hints_hold_asleep(wait->manager) : NULL;
+	if (bell)
 		add_words(wait, &set);
-		bell = wait->manager->hints.bell;
-		(void)atomic_fetch_add(&bell->holders, 1);
-	}
 	manager_unlock(wait->manager);
 	sleep_until(&set, wake_time_ns(wait));
-	bell_drop(bell);
+	manager_lock(wait->manager);
+	hints_drop_awake(wait->manager, bell);
+	manager_unlock(wait->manager);
 }
 
 static int wait_looking(struct wait *wait)

@@ -42,18 +42,8 @@ static bool look_for(struct task *task, bool is_round)
 
 	if (is_round)
 		look_keep_lease(task);
-	look_find(task, &finding);
+	look_find(task, is_round || task->manager->hints.dirwatch, &finding);
 	return look_act_deferred(task, &finding) || finding.answer == -EBADMSG;
-}
-
-/* At the next round, which must not be far. */
-static void try_again(struct cancel_manager *manager)
-{
-	struct pace *pace = &manager->watcher.pace;
-	int64_t now_ns = clock_monotonic_ns();
-
-	if (pace->round_ns > now_ns + manager->options.poll_interval_ms * NS_PER_MS)
-		pace_hurry(pace, now_ns);
 }
 
 /* Returns whether there was anything to look for: meanwhile there may be more. */
@@ -74,7 +64,7 @@ static bool look_for_due(struct cancel_manager *manager, bool is_round)
 		manager_lock(manager);
 		task_use_end(&use);
 		if (!done)
-			try_again(manager);
+			pace_try_again(&manager->watcher.pace, clock_monotonic_ns(), manager->options.poll_interval_ms);
 		any = true;
 	}
 	return any;
@@ -125,17 +115,15 @@ static void add_words(const struct cancel_manager *manager, const uint32_t every
 static void sleep_on_words(struct cancel_manager *manager, const struct moment *moment, int64_t until_ns)
 {
 	struct sleep_set set = {.count = 0};
-	struct bell *bell = moment->has_bell ? manager->hints.bell : NULL;
+	struct bell *bell = moment->has_bell ? hints_hold_asleep(manager) : NULL;
 
 	(void)sleep_add(&set, &manager->watcher.kicks, moment->kicks, false);
-	if (bell) {
+	if (bell)
 		add_words(manager, moment->every, &set);
-		(void)atomic_fetch_add(&bell->holders, 1);
-	}
 	manager_unlock(manager);
 	sleep_until(&set, until_ns);
-	bell_drop(bell);
 	manager_lock(manager);
+	hints_drop_awake(manager, bell);
 }
 
 static void sleep_now(struct cancel_manager *manager, const struct moment *moment)
@@ -153,10 +141,9 @@ static void sleep_now(struct cancel_manager *manager, const struct moment *momen
 
 /* --- the thread --------------------------------------------------------------------------------------- */
 
-static bool begin_round(struct cancel_manager *manager)
+static bool begin_round(struct cancel_manager *manager, int64_t now_ns)
 {
 	struct watcher *watcher = &manager->watcher;
-	int64_t now_ns = clock_monotonic_ns();
 
 	/* Where somebody rings for all there is no need to hurry. */
 	if (watcher->has_begun_task && !hints_are_complete(manager))
@@ -169,26 +156,34 @@ static bool begin_round(struct cancel_manager *manager)
 	return true;
 }
 
+static void take_turn(struct cancel_manager *manager)
+{
+	int64_t begun_ns = clock_monotonic_ns();
+	bool is_round = begin_round(manager, begun_ns), has_looked;
+	struct moment moment;
+
+	if (is_round) {
+		manager_unlock(manager);
+		look_keep_up(manager);
+		manager_lock(manager);
+	}
+	take_moment(manager, &moment);
+	mark_due(manager, is_round);
+	has_looked = look_for_due(manager, is_round);
+	if (is_round)
+		pace_note(&manager->watcher.pace, clock_monotonic_ns() - begun_ns);
+	/* Told to stop before the moment was taken, it would not be woken. */
+	if (!has_looked && !manager->watcher.stops)
+		sleep_now(manager, &moment);
+}
+
 static void *watch(void *arg)
 {
 	struct cancel_manager *manager = arg;
 
 	manager_lock(manager);
-	while (!manager->watcher.stops) {
-		bool is_round = begin_round(manager);
-		struct moment moment;
-
-		if (is_round) {
-			manager_unlock(manager);
-			look_keep_up(manager);
-			manager_lock(manager);
-		}
-		take_moment(manager, &moment);
-		mark_due(manager, is_round);
-		/* Told to stop before the moment was taken, it would not be woken. */
-		if (!look_for_due(manager, is_round) && !manager->watcher.stops)
-			sleep_now(manager, &moment);
-	}
+	while (!manager->watcher.stops)
+		take_turn(manager);
 	manager_unlock(manager);
 	return NULL;
 }

@@ -4,19 +4,26 @@
 #include "bell.h"
 #include "file.h"
 
-static bool is_held(const struct cancel_watch *watch)
-{
-	struct stat stat;
+#include <fcntl.h>
 
-	return watch->ringer_fd >= 0 && fstat(watch->ringer_fd, &stat) == 0 && stat.st_nlink > 0;
+/* It may have been removed, or left behind with the directory. */
+static bool holds_what_stands(const struct cancel_watch *watch)
+{
+	struct stat held, now;
+
+	return watch->ringer_fd >= 0 && fstat(watch->ringer_fd, &held) == 0 &&
+	       fstatat(watch->spool->fds[SPOOL_ROOT], FILE_BELL, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       file_same(&held, &now);
 }
 
 void ringing_keep(struct cancel_watch *watch)
 {
-	if (!watch->options.rings || is_held(watch) || spool_enter(watch->spool, NULL) < 0)
+	if (!watch->options.rings || spool_enter(watch->spool, NULL) < 0)
 		return;
-	file_close(watch->ringer_fd);
-	watch->ringer_fd = bell_take_ringing(watch->spool);
+	if (!holds_what_stands(watch)) {
+		file_close(watch->ringer_fd);
+		watch->ringer_fd = bell_take_ringing(watch->spool);
+	}
 	spool_leave(watch->spool);
 }
 

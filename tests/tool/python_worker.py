@@ -154,7 +154,8 @@ def read_record(path):
 
 def is_same_request(record, decided):
     """Whether a pending record with its id is litter of a processed one."""
-    return decided is not None and record["request_id"] == decided.get("request_id")
+    return decided is not None and not decided.get("group") and \
+        record["request_id"] == decided.get("request_id")
 
 
 def request_id(record, status):
@@ -272,25 +273,34 @@ def settle_id(entry, record):
         replace_record(entry.spool, entry.pending, record)
 
 
-def decide(entry, outcome, detail=None, run=None, die_decided=False):
-    """Decide what is pending for a name. True: this call did."""
+def decide(entry, outcome, detail=None, run=None, die_decided=False, at_end=None):
+    """Decide what is pending for a name. True: this call did. `at_end` is asked under the lock whether to leave it to
+    another run, and told that the lock is about to end."""
     with NameLock(entry.spool, entry.name):
-        record, unused = entry.read_pending()
-        before, unused = read_record(entry.processed)
-        if record is None:
-            return False
-        if is_same_request(record, before):
-            os.unlink(entry.pending)
-            return False
-        settle_id(entry, record)
-        record.setdefault("task_id", entry.task_id)
-        record.setdefault("run", entry.run)
-        last = record["request_id"] if outcome in CANCELS else (before or {}).get("last_cancel_id")
-        replace_record(entry.spool, entry.processed, decision(record, outcome, detail, run, last))
-        if die_decided:
-            os.kill(os.getpid(), 9)
+        try:
+            return not (at_end and at_end.leaves()) and decide_locked(entry, outcome, detail, run, die_decided)
+        finally:
+            if at_end:
+                at_end.ends()
+
+
+def decide_locked(entry, outcome, detail, run, die_decided):
+    record, unused = entry.read_pending()
+    before, unused = read_record(entry.processed)
+    if record is None:
+        return False
+    if is_same_request(record, before):
         os.unlink(entry.pending)
-        return True
+        return False
+    settle_id(entry, record)
+    record.setdefault("task_id", entry.task_id)
+    record.setdefault("run", entry.run)
+    last = record["request_id"] if outcome in CANCELS else (before or {}).get("last_cancel_id")
+    replace_record(entry.spool, entry.processed, decision(record, outcome, detail, run, last))
+    if die_decided:
+        os.kill(os.getpid(), 9)
+    os.unlink(entry.pending)
+    return True
 
 
 def leave_member_record(own, group, record, outcome, detail, run):
@@ -341,7 +351,7 @@ def alive_leases(spool):
         except FileNotFoundError:
             continue
         with open(fd, "rb") as lease:
-            if who_locks(fd, 0, 0) != fcntl.F_UNLCK:
+            if who_locks(fd, 0, 1) != fcntl.F_UNLCK:
                 yield json.loads(lease.read(RECORD_MAX)), path
 
 
@@ -394,15 +404,25 @@ class Run:
                    for lease, path in alive_leases(self.options.spool))
 
     def end(self, outcome, found):
-        run, detail, decided = self.options.run, self.options.detail, 0
-        for entry in self.own:
-            if outcome == "finished" and not entry.run and self.is_needed_by_another():
-                continue
-            decided += decide(entry, outcome, detail, run, self.options.die_decided)
+        run, detail, die = self.options.run, self.options.detail, self.options.die_decided
+        decided = sum(decide(entry, outcome, detail, run, die) for entry in self.own if entry.run)
+        last = RunEnd(self, outcome)
+        decided += sum(decide(entry, outcome, detail, run, die, last) for entry in self.own if not entry.run)
         if found and found[0] in self.groups and not decided:
             leave_member_record(self.own[-1], found[0].task_id, found[1], outcome, detail, run)
-        self.lease.end()
         return decided
+
+
+class RunEnd:
+    """The end of a run's lease, under the lock of its task's name."""
+    def __init__(self, run, outcome):
+        self.run, self.outcome = run, outcome
+
+    def leaves(self):
+        return self.outcome == "finished" and self.run.is_needed_by_another()
+
+    def ends(self):
+        self.run.lease.end()
 
 
 def wait_for_gate(path):

@@ -232,7 +232,9 @@ Test(limits, CANCEL_REFUSED_FILES_MAX_files)
 }
 
 /* CANCEL_LOCK_WAIT_MS is in lock.c: a test of ten seconds, made once. CANCEL_PATH_MAX is in config.c,
- * CANCEL_LINK_DEPTH_MAX in token_link.c, CANCEL_WAIT_ANY_MAX and CANCEL_POLL_MAX in token_token.c. */
+ * CANCEL_LINK_DEPTH_MAX in token_link.c, CANCEL_WAIT_ANY_MAX and CANCEL_POLL_MAX in token_token.c,
+ * CANCEL_TASK_ALSO_MAX in task.c, CANCEL_CHECKPOINT_LOOK_MS, CANCEL_ROUND_MIN_MS and CANCEL_ROUND_MAX_MS in
+ * task_cost.c. */
 
 Test(limits, CANCEL_EXPIRES_MAX_S_seconds)
 {

@@ -38,7 +38,7 @@
 #define CANCEL_WAIT_ANY_MAX 128        /* tokens in one cancel_token_wait_any; the kernel's own limit */
 #define CANCEL_CHECKPOINT_LOOK_MS 50   /* a checkpoint without a thread looks at least this often */
 #define CANCEL_ROUND_MIN_MS 10         /* a sleeper's shortest pause between two looks, where nobody rings */
-#define CANCEL_ROUND_MAX_MS 30000      /* and its longest, whoever rings */
+#define CANCEL_ROUND_MAX_MS 30000      /* and its longest, where somebody rings for all */
 #define CANCEL_POLL_MAX 128            /* the caller's descriptors in one cancel_token_poll */
 
 #endif

@@ -6,16 +6,16 @@
  *
  *     cancel_manager_open(&manager, NULL, &error);
  *     cancel_task_begin(&task, manager, "task_123", NULL, &error);
- *     while (!cancel_task_checkpoint(task) && work())
+ *     while (!(stopped = cancel_task_checkpoint(task)) && work())
  *             ;
- *     cancel_task_end(task, cancel_task_checkpoint(task) ? CANCEL_OUTCOME_STOPPED : CANCEL_OUTCOME_FINISHED,
- *                     NULL, &error);
+ *     cancel_task_end(task, stopped ? CANCEL_OUTCOME_STOPPED : CANCEL_OUTCOME_FINISHED, NULL, &error);
  *     cancel_manager_close(manager);
  *
  * One manager per process is normal; several are allowed, of one spool too. cancel/task.h has the tasks.
  *
  * **With a thread** (options.thread) the manager sleeps until there is something to see, cancels the tasks'
- * tokens then, and their callbacks are called by the dispatcher (cancel/dispatcher.h). A checkpoint is one load.
+ * tokens then, and their callbacks are called by the dispatcher (cancel/dispatcher.h). A checkpoint is two loads from one cache
+ * line.
  *
  * **Without** nothing happens between two calls of the library: cancel_task_checkpoint and cancel_task_wait look.
  * For programs of one thread, and for workers that are forked. Callbacks are called where it is seen.
@@ -26,8 +26,8 @@
  * CANCEL_ROUND_MIN_MS after something happened up to options.poll_interval_ms. The bell is never truth. Where it
  * is truncated, deleted or scribbled over, requests are noticed later, and nothing else changes.
  *
- * **fork.** In the child an inherited manager and its tasks may be closed, which frees what they hold there and
- * leaves the parent's runs alone; a checkpoint answers what it knew at the fork, and whatever works with
+ * **fork.** In the child an inherited manager and its tasks may be closed, which frees what they hold there, but for
+ * the memory of tasks that are cancelled or have a parent token, and leaves the parent's runs alone; a checkpoint answers what it knew at the fork, and whatever works with
  * a task or a key fails with -EPERM. A worker that was forked opens a manager of its own. The parent's leases are let go of
  * in the child, so that they die with the parent. This needs fork(2) of the C library: a child of clone(2) called by hand
  * keeps them until it calls exec or ends.
@@ -55,13 +55,15 @@ enum cancel_notice {
 };
 
 /**
- * Told when the manager cannot look any more, once for each different trouble, and when it can again. A request
- * that stands is not noticed meanwhile, and not lost.
+ * Told when the manager cannot look for a task, or a task has lost its lease and cannot have another: once for each different
+ * trouble, and when there is none any more. A request that stands is not noticed while it cannot be looked for, and not
+ * lost.
  *
- * @param what  What is wrong; `code` 0: it is over, or nothing was wrong and something is worth knowing: the spool's
- *              directory was replaced. Borrowed for the call.
+ * @param what  What is wrong; `code` 0: all that was is over, or nothing was wrong and something is worth knowing: the
+ *              spool's directory was replaced. Borrowed for the call.
  *
- * Called by the manager's thread, or from the call that looked. It may neither close the manager nor end a task.
+ * Called by the manager's thread, or from the call that looked. It may ask and list; it may not begin, get, delete or end a
+ * task, nor close the manager.
  */
 typedef void cancel_manager_report(void *arg, const struct cancel_error *what);
 
@@ -127,11 +129,11 @@ CANCEL_API struct cancel_spool *cancel_manager_spool(struct cancel_manager *mana
 CANCEL_API enum cancel_notice cancel_manager_notice(struct cancel_manager *manager, const char **why);
 
 /**
- * What keeps the manager from looking now.
+ * What is wrong, as options.report is told.
  *
- * @param trouble  Set when the result is negative. May be NULL.
+ * @param trouble  Set when the result is negative: the latest that was told since nothing was wrong. May be NULL.
  *
- * @return 0: nothing; or the negative errno of the last look.
+ * @return 0: nothing; or the trouble's negative errno.
  *
  * Does not block. Any thread.
  */
@@ -152,22 +154,23 @@ CANCEL_API int cancel_manager_get(struct cancel_manager *manager, const char *ta
 
 /**
  * Ask that a task be cancelled, in every process of the spool: cancel_spool_request. The tasks of this manager that
- * listen to it read cancelled when this returns.
+ * listen to it read cancelled when this returns, unless the spool cannot be looked at; then as soon as it can.
  *
  * @param reason  UTF-8, or NULL.
  *
- * @return As cancel_spool_request.
+ * @return As cancel_spool_request, or -EPERM: the manager was inherited by fork.
  *
- * Blocks as cancel_spool_request, and, without a thread, as the callbacks do. Any thread; not in a signal handler.
+ * Blocks as cancel_spool_request, and, without a thread, as the callbacks do, which are called here: two of them that end each
+ * other's tasks wait for ever. Any thread; not in a signal handler.
  */
 CANCEL_API int cancel_manager_cancel(struct cancel_manager *manager, const char *task_id, const char *reason,
 				     struct cancel_error *error);
 
 /**
- * Is a task cancelled? For one of this manager what its token says, after a look; for any other whether a request
- * stands.
+ * Is a task cancelled? For one of this manager without a run id what its token says, after a look; for any other whether a
+ * request stands.
  *
- * @return 1: yes; 0: no; or a negative errno as cancel_spool_check: not known.
+ * @return 1: yes; 0: no; or a negative errno as cancel_spool_check: not known; -EPERM: the manager was inherited by fork.
  *
  * Blocks on the filesystem. Any thread; not in a signal handler.
  */
@@ -175,10 +178,11 @@ CANCEL_API int cancel_manager_is_cancelled(struct cancel_manager *manager, const
 					   struct cancel_error *error);
 
 /**
- * Forget a task: end that of this manager, if there is one, as cancel_task_end with CANCEL_OUTCOME_NONE, and make its
+ * Forget a task: end that of this manager without a run id, if there is one, as cancel_task_end with CANCEL_OUTCOME_NONE, and make its
  * name fresh: cancel_spool_reset.
  *
- * @return 1: there was something; 0: there was nothing; or a negative errno.
+ * @return 1: there was something; 0: there was nothing; or a negative errno of those; -EPERM: the manager was inherited by
+ *         fork.
  *
  * Blocks as those. Any thread that nobody else uses the task in; not in a signal handler.
  */

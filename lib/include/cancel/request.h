@@ -92,6 +92,8 @@ struct cancel_request {
 	/* The id of the latest decided request of this name that really was a cancel: this one's, or,
 	 * where this one was withdrawn or expired, its predecessor's; or "". */
 	char last_cancel_id[CANCEL_REQUEST_ID_LENGTH + 1];
+	/* Where that is a predecessor's: when it takes effect; 0: it has. */
+	int64_t last_cancel_at_us;
 
 	/* The text as read: where the strings above live, and the fields that are not ours. Private. */
 	struct json_t *json;

@@ -44,7 +44,8 @@ typedef int cancel_run_visit(void *arg, const struct cancel_run *run);
  * Runs that begin or end meanwhile may be shown or not. What is in runs/ and is no lease, or the lease of
  * somebody who is not trusted, is passed over.
  *
- * @return 0, what `visit` returned if that was not 0, or a negative errno as the system says.
+ * @return 0, what `visit` returned if that was not 0, or a negative errno: as cancel_spool_open where runs/ is missing and
+ *         must be made, else as the system says.
  *
  * Blocks on the filesystem. Any thread. `visit` may call anything with the same spool.
  */

@@ -20,7 +20,8 @@
  *
  * If the directory, or pending/, processed/ or tmp/ in it, is removed, moved or replaced while it is open, the
  * next call notices, opens what stands at the path now and works there. If that is unsafe, or nothing and
- * `create` was not set, the call fails, with the error that cancel_spool_open would give.
+ * `create` was not set, the call fails, with the error that cancel_spool_open would give. runs/ is looked after by what
+ * needs it: beginning a task, ending one as finished, listing runs, sweeping.
  *
  * After fork, a child may go on using a spool that no thread was using during the fork, and close it.
  * No call here may be made in a signal handler.

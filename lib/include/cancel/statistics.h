@@ -19,7 +19,7 @@
 CANCEL_BEGIN_DECLS
 
 enum cancel_count {
-	CANCEL_COUNT_REQUESTED, /* new requests, drops taken in included */
+	CANCEL_COUNT_REQUESTED, /* new requests, drops taken in included; not what other programs put into pending/ */
 	CANCEL_COUNT_MERGED,    /* requests whose terms made one that stood stronger */
 	CANCEL_COUNT_NOTICED,   /* runs that saw a request and were cancelled by it */
 	CANCEL_COUNT_STOPPED,   /* decided requests, by outcome */

@@ -4,12 +4,8 @@
  * A task begins with an id, asks at its checkpoints, and ends with an outcome:
  *
  *     cancel_task_begin(&task, manager, "task_123", NULL, &error);
- *     while (next_block(&block)) {
- *             if (cancel_task_checkpoint(task))
- *                     break;
+ *     while (!(stopped = cancel_task_checkpoint(task)) && next_block(&block))
  *             hash(&block);
- *     }
- *     stopped = cancel_task_checkpoint(task);
  *     cancel_task_end(task, stopped ? CANCEL_OUTCOME_STOPPED : CANCEL_OUTCOME_FINISHED, NULL, &error);
  *
  * **What cancels it.** A request for its id, for its run, or for one of the further ids that it listens to (a job, a
@@ -17,8 +13,8 @@
  * that was no withdrawal and no expiry; its deadline; its parent token; the program itself. A request that was decided
  * before the task began never does. Once cancelled it stays cancelled.
  *
- * **No request is lost at the start**: what was decided is remembered before pending is looked at for the first time, and
- * the bell is listened to before that. A request made before the start stops the task at its start.
+ * **No request is lost at the start**: what was decided is remembered first, then the bell is listened to, and only then
+ * is pending looked at for the first time. A request made before the start stops the task at its start.
  *
  * A task is used by any number of threads, and ended once, by one, when no other uses it.
  */
@@ -74,8 +70,9 @@ CANCEL_API void cancel_task_options_init(struct cancel_task_options *options);
  *         -EINVAL, -EILSEQ, -ENAMETOOLONG  an id, too many of them, or a timeout under 0;
  *         -EPERM    the manager was inherited by fork;
  *         -ELOOP    the parent is at depth CANCEL_LINK_DEPTH_MAX;
- *         -EMFILE, -ENFILE  no descriptor is left for the lease: raise the limit, or begin it without one;
- *         -EAGAIN, -ENOMEM  as cancel_deadline_set;
+ *         -EMFILE, -ENFILE, -ENOMEM  for the lease: raise the limit, or begin it without one. Any other failure of the
+ *                   lease, such as a full disk, is told to options.report, and it is taken as soon as that works;
+ *         -EAGAIN   as cancel_deadline_set;
  *         others    as cancel_spool_mark, cancel_spool_check and the system say. What stands in a request's place and
  *                   is none (-EBADMSG) cancels nobody: it is told to options.report and the task begins.
  *
@@ -90,7 +87,7 @@ CANCEL_API bool cancel_task_look_if_due(struct cancel_task *task);
 /**
  * The checkpoint: must the task stop?
  *
- * With a manager's thread: one load. Without: the coarse clock is read, and with each of its ticks (1 to 10 ms) the
+ * With a manager's thread: two loads from one cache line. Without: the coarse clock is read, and with each of its ticks (1 to 10 ms) the
  * bell is asked; if it has rung for this task, or CANCEL_CHECKPOINT_LOOK_MS have passed, the spool is looked at, and if
  * there is a request the task is cancelled here, callbacks included. So it sees a request within a tick of its being
  * published, and one by a program that rings no bell within CANCEL_CHECKPOINT_LOOK_MS.
@@ -108,7 +105,8 @@ static inline bool cancel_task_checkpoint(struct cancel_task *task)
 /**
  * Look at the spool now, whatever the bell says.
  *
- * @return 1: it is cancelled; 0: it is not; or a negative errno as cancel_spool_check: not known.
+ * @return 1: it is cancelled; 0: it is not; or a negative errno as cancel_spool_check: not known; -EPERM: it was inherited by
+ *         fork.
  *
  * Blocks on the filesystem, and as the callbacks do. Any thread; not in a signal handler.
  */
@@ -130,14 +128,16 @@ static inline struct cancel_token cancel_task_token(const struct cancel_task *ta
 /**
  * Cancel the task from within the program: nothing is asked in the spool.
  *
- * @return As cancel_source_cancel, which this is.
+ * @return As cancel_source_cancel, which this is; or -EPERM: it was inherited by fork.
+ *
+ * Blocks as the callbacks do. Any thread; not in a signal handler.
  */
 CANCEL_API int cancel_task_cancel(struct cancel_task *task, const struct cancel_cause *cause);
 
 /**
  * Sleep until the task is cancelled, with a manager's thread or without.
  *
- * @param timeout_ns  The longest wait, never less; 0 or less: only look; CANCEL_FOREVER: no limit.
+ * @param timeout_ns  The longest wait; it does not time out earlier. 0 or less: only look; CANCEL_FOREVER: no limit.
  *
  * @return 1: it is cancelled; 0: not in time; or -EPERM: it was inherited by fork.
  *

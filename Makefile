@@ -223,7 +223,7 @@ asan:
 	@LOGS=build/asan/logs sh tests/run --sanitizer $(SUITES:%=build/asan/tests/%/suite) \
 	  $(STRESS:$(B)/%=build/asan/%) 'examples: sh tests/examples/run build/asan'
 tsan:
-	@$(MAKE) --no-print-directory VARIANT=tsan CFLAGS=-g $(STRESS:$(B)/%=build/tsan/%)
+	@$(MAKE) --no-print-directory VARIANT=tsan CFLAGS=-g $(STRESS:$(B)/%=build/tsan/%) $(PROGRAMS:%=build/tsan/bin/%)
 	@LOGS=build/tsan/logs sh tests/run --sanitizer $(STRESS:$(B)/%=build/tsan/%)
 # Those that run other programs, or measure memory, say nothing under valgrind that they do not say without.
 UNDER_VALGRIND := @(text|utf8|time|duration|path|config|ask|batch|decide|drop|list|lookup|sweep|seen|later|dirwatch|watermark|token_source|token_fd)/*
@@ -237,8 +237,9 @@ coverage:
 # Rows by pattern with ONLY=; BENCH_FLAGS=--short for a quick look.
 bench: $(B)/tests/bench/bench $(BENCH_PEERS) $(PROGRAMS:%=$(B)/bin/%)
 	@$< $(BENCH_FLAGS) --json build/bench.json $(if $(ONLY),'$(ONLY)')
-soak: $(STRESS)
-	@RUN_SECONDS=$${RUN_SECONDS:-60} sh tests/run $(STRESS)
+# The start of a run is raced a hundred thousand times.
+soak: $(STRESS) $(PROGRAMS:%=$(B)/bin/%)
+	@RUN_SECONDS=$${RUN_SECONDS:-60} TRIALS=$${TRIALS:-100000} sh tests/run $(STRESS)
 
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 RUN_SECONDS ?= 20

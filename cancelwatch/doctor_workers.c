@@ -39,7 +39,7 @@ void check_bell(struct doctor *doctor, struct finding *finding)
 		finding_set(finding, LEVEL_OK, "%s", info.bell);
 	} else if (has_no_bell_yet(doctor)) {
 		finding_set(finding, LEVEL_WARNING, "%s", info.bell);
-		finding_remedy(finding, "run 'cancelreq --check x' as uid %u, the spool's owner, or as root",
+		finding_remedy(finding, "run 'cancelwatch doctor' as uid %u, the spool's owner, or as root",
 			       (unsigned)info.owner);
 	} else {
 		finding_set(finding, LEVEL_WARNING, "%s: requests are noticed by looking, which takes longer",

@@ -64,23 +64,37 @@ static inline struct cancel_spool *task_spool(const struct task *task)
 	return task->manager->spool;
 }
 
-/* task.c. Look for the task no more, once no other thread uses it. */
+/* task.c. Without a place in its manager; NULL where memory has run out. */
+struct task *task_new(struct cancel_manager *manager, const char *task_id, const struct cancel_task_options *options);
+void task_free(struct task *task);
+
+/* Be looked for from here on. */
+void task_enter(struct task *task);
+/* Be looked for no more, once no other thread uses it; and again, as if it had been rung for. */
 void task_leave(struct task *task);
-/* Free what is left of it, whatever became of its request. */
-void task_abandon(struct task *task);
-/* With the lock: a thread that is not its owner's looks for it, and has looked. Meanwhile it may be ended by that thread
- * only, in a callback. */
+void task_come_back(struct task *task);
+/* It has no lease any more that a child would have a copy of. */
+void task_vanish(struct task *task);
+
+/* use.c. With the lock: a thread that is not its owner's looks for the task, and has looked. Meanwhile it may be ended by
+ * that thread only, in a callback. */
 struct task_use {
 	struct task *task; /* NULL: it was ended meanwhile */
 	struct task_use *outer;
 };
 void task_use_begin(struct task_use *use, struct task *task);
 void task_use_end(struct task_use *use);
-/* How often this thread is between the two. */
+/* How often this thread is between the two; and that the task is ended by it. */
 unsigned task_uses_here(const struct task *task);
+void task_forget_uses_here(const struct task *task);
+
+/* begin.c. Take another lease if the task's was removed. */
 int task_keep_lease(struct task *task, struct cancel_error *error);
 
-/* The cause of a task's own deadline. */
+/* end.c. Free what there is of it, whatever became of its request. */
+void task_abandon(struct task *task);
+
+/* why.c. The cause of a task's own deadline. */
 extern const struct cancel_cause task_deadline_cause;
 
 #endif

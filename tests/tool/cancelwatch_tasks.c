@@ -378,6 +378,7 @@ Test(cancelwatch_tasks, status_shows_the_first_bucket_and_the_last)
 static void spoil_bell(void)
 {
 	asking_make(tool_dir.path);
+	cr_assert_eq(unlink(tool_path("spool/bell")), 0);
 	cr_assert_eq(mkdir(tool_path("spool/bell"), 0700), 0);
 }
 
@@ -413,7 +414,7 @@ Test(cancelwatch_tasks, doctor_finds_a_bell_that_works)
 }
 
 /* Only the spool's owner and root make one. */
-Test(cancelwatch_tasks, doctor_does_not_mind_that_there_is_no_bell_yet)
+Test(cancelwatch_tasks, doctor_says_who_makes_a_bell_that_is_not_there)
 {
 	if (geteuid() != 0) {
 		tear_down();
@@ -422,12 +423,16 @@ Test(cancelwatch_tasks, doctor_does_not_mind_that_there_is_no_bell_yet)
 	cr_assert_eq(chmod(tool_dir.root, 0755), 0);
 	cr_assert_eq(chmod(tool_path("cancel.yaml"), 0644), 0);
 	RUN("init", "--mode", "2770", "--group", "65534");
+	cr_assert_eq(unlink(tool_path("spool/bell")), 0);
 	tool_run(WORDS("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", CANCELWATCH, "doctor"),
 		 NULL);
 	tool_expect_exit(0);
-	expect_level("ok", "bell", "'bell' is ");
+	expect_level("warning", "bell", "'bell' is ");
 	tool_expect_in(tool.out, "the first request by the spool's owner makes it\n");
+	tool_expect_in(tool.out, "to do: run 'cancelwatch doctor' as uid 0, the spool's owner, or as root\n");
 	cr_assert_eq(access(tool_path("spool/bell"), F_OK), -1);
+	RUN("doctor");
+	expect_level("ok", "bell", "works: ");
 }
 
 Test(cancelwatch_tasks, doctor_warns_of_a_bell_that_is_none_and_names_what_workers_do)

@@ -55,9 +55,15 @@ static long place_of(const char *task_id)
 	return WORDS_AT + (long)(hash % WORDS) * 4;
 }
 
-Test(bell, it_is_made_by_the_first_who_rings)
+Test(bell, it_is_made_with_the_spool)
 {
-	cr_assert(!there("bell"));
+	cr_assert_eq(stat_of("bell").st_size, SIZE);
+	cr_assert_eq(stat_of("bell").st_mode, S_IFREG | 0600);
+}
+
+Test(bell, it_is_made_anew_by_the_first_who_rings)
+{
+	cr_assert_eq(unlink(at("bell")), 0);
 	tasking_ask("a");
 	cr_assert_eq(stat_of("bell").st_size, SIZE);
 	cr_assert_eq(stat_of("bell").st_mode, S_IFREG | 0600);

@@ -116,7 +116,8 @@ static void lose(struct wait *wait, const char *what_happened)
 
 static bool is_ours(const struct wait *wait, const struct cancel_request *request)
 {
-	return strcmp(request->request_id, wait->standing->request_id) == 0;
+	/* A run that stopped for a group leaves a record with the id of the group's request, which stands. */
+	return !request->group && strcmp(request->request_id, wait->standing->request_id) == 0;
 }
 
 static void judge(struct wait *wait, int found, const struct cancel_request *request)

@@ -87,8 +87,9 @@ static struct lease_holder *run_task(const char *task_id)
 }
 
 /* A task of the library that stops when it is asked to. It is killed with the others if it does not. */
-static _Noreturn void be_task(int ready_fd)
+static _Noreturn void be_task(int ready_fd, const char *also)
 {
+	struct cancel_task_options terms;
 	struct cancel_spool_options spool;
 	struct cancel_manager_options options;
 	struct cancel_manager *manager;
@@ -100,14 +101,17 @@ static _Noreturn void be_task(int ready_fd)
 	spool.create = true;
 	cancel_manager_options_init(&options);
 	options.spool = &spool;
+	cancel_task_options_init(&terms);
+	terms.also = &also;
+	terms.also_count = also ? 1 : 0;
 	if (cancel_manager_open(&manager, &options, NULL) < 0 ||
-	    cancel_task_begin(&task, manager, "task", NULL, NULL) < 0 || write(ready_fd, "", 1) != 1)
+	    cancel_task_begin(&task, manager, "task", &terms, NULL) < 0 || write(ready_fd, "", 1) != 1)
 		_exit(1);
 	(void)cancel_task_wait(task, CANCEL_FOREVER);
-	_exit(cancel_task_end(task, CANCEL_OUTCOME_STOPPED, "half", NULL) == 1 ? 0 : 1);
+	_exit(cancel_task_end(task, CANCEL_OUTCOME_STOPPED, "half", NULL) == (also ? 0 : 1) ? 0 : 1);
 }
 
-static void start_task(void)
+static void start_task(const char *also)
 {
 	int ready[2];
 	char byte;
@@ -116,7 +120,7 @@ static void start_task(void)
 	holders[holder_count].pid = fork();
 	cr_assert(holders[holder_count].pid >= 0);
 	if (holders[holder_count].pid == 0)
-		be_task(ready[1]);
+		be_task(ready[1], also);
 	holder_count++;
 	(void)close(ready[1]);
 	cr_assert_eq(read(ready[0], &byte, 1), 1, "the task has not begun");
@@ -429,7 +433,7 @@ static const char *or_since(const char *text)
 
 Test(cancelreq_running, wait_is_answered_by_a_task_of_the_library)
 {
-	start_task();
+	start_task(NULL);
 	RUN("--wait", "task", "why");
 	tool_expect_exit(0);
 	tool_expect_in(tool_plain(tool.out), or_since(tool_plain(tool.out)));
@@ -443,7 +447,7 @@ Test(cancelreq_running, wait_ends_when_a_task_of_the_library_is_killed)
 {
 	struct lease_holder *run = &holders[holder_count];
 
-	start_task();
+	start_task(NULL);
 	start_waiter(WORDS(PROGRAM, "--wait", "--after", "1h", "task"));
 	expect_look_at("task");
 	lease_holder_kill(run);
@@ -596,6 +600,30 @@ Test(cancelreq_running, the_end_of_a_groups_member_does_not_end_the_wait_for_the
 	expect_look_at("task");
 	lease_holder_kill(run);
 	expect_waiter(4, "");
+}
+
+static bool is_told(void *arg)
+{
+	return access(arg, F_OK) == 0;
+}
+
+Test(cancelreq_running, a_member_that_stopped_does_not_answer_for_the_group)
+{
+	start_task("tenant");
+	/* Stopped, until the waiter waits. */
+	cr_assert_eq(kill(holders[0].pid, SIGSTOP), 0);
+	start_waiter(WORDS(PROGRAM, "--wait", "tenant", "why"));
+	expect_call("openat(.*, \"task\",", 2);
+	cr_assert_eq(kill(holders[0].pid, SIGCONT), 0);
+	cr_assert(wait_until(is_told, (void *)tool_path("spool/processed/task.json"), PROCESS_TIMEOUT_MS));
+	RUN("--check", "--quiet", "tenant");
+	tool_expect(0, "", "");
+	RUN("--ack", "--quiet", "tenant");
+	tool_expect(0, "", "");
+	expect_waiter_exit(0);
+	cr_assert_null(strstr(waiter.out, "stopped task"), "%s", waiter.out);
+	tool_expect_in(waiter.out, "stopped tenant");
+	process_free(&waiter);
 }
 
 Test(cancelreq_running, wait_goes_on_when_nobody_runs_it)

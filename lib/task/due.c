@@ -33,7 +33,7 @@ bool due_by_bell(struct task *task)
 	bool rung;
 
 	manager_lock(task->manager);
-	rung = hints_hear(task->manager, task);
+	rung = hints_hear(task->manager, task, task->heard);
 	manager_unlock(task->manager);
 	return rung;
 }

@@ -58,27 +58,27 @@ static bool read_word(const struct hints *hints, size_t at, uint32_t *word)
 	return true;
 }
 
-bool hints_hear(const struct cancel_manager *manager, struct task *task)
+bool hints_hear(const struct cancel_manager *manager, const struct task *task, uint32_t *heard)
 {
 	bool rung = false;
 
 	for (size_t i = 0; manager->hints.bell && i < task->count; i++) {
-		struct listener *listener = &task->listeners[i];
-		uint32_t word = listener->heard;
+		uint32_t word = heard[i];
 
-		if (read_word(&manager->hints, listener->word_at, &word) && word != listener->heard)
+		if (read_word(&manager->hints, task->listeners[i].word_at, &word) && word != heard[i])
 			rung = true;
-		listener->heard = word;
+		heard[i] = word;
 	}
 	return rung;
 }
 
-bool hints_add(const struct cancel_manager *manager, const struct task *task, struct sleep_set *set)
+bool hints_add(const struct cancel_manager *manager, const struct task *task, const uint32_t *heard,
+	       struct sleep_set *set)
 {
 	const struct bell *bell = manager->hints.bell;
 
 	for (size_t i = 0; i < task->count; i++)
-		if (!sleep_add(set, bell_address(bell, task->listeners[i].word_at), task->listeners[i].heard, true))
+		if (!sleep_add(set, bell_address(bell, task->listeners[i].word_at), heard[i], true))
 			return false;
 	return true;
 }
@@ -247,6 +247,13 @@ static void mark_due(struct cancel_manager *manager, const char *file)
 			task->is_due = true;
 }
 
+/* Nobody is told that a directory was removed that he holds open, but that another was made in its place. */
+static bool is_new_directory(const struct dirwatch_event *event)
+{
+	return event->hint == DIRWATCH_NAME && event->dir == SPOOL_ROOT &&
+	       (!strcmp(event->name, DIR_PENDING) || !strcmp(event->name, DIR_PROCESSED));
+}
+
 void hints_take_files(struct cancel_manager *manager)
 {
 	struct dirwatch_event event;
@@ -258,10 +265,8 @@ void hints_take_files(struct cancel_manager *manager)
 			mark_due(manager, event.name);
 		else if (event.hint != DIRWATCH_OTHER)
 			mark_due(manager, NULL);
-		if (event.hint != DIRWATCH_GONE)
-			continue;
-		manager->hints.is_gone = true;
-		manager->watcher.pace.round_ns = 0;
+		if (event.hint == DIRWATCH_GONE || is_new_directory(&event))
+			manager->hints.is_gone = true;
 	}
 }
 
@@ -332,12 +337,17 @@ static void renew_inotify(struct cancel_manager *manager)
 	struct hints *hints = &manager->hints;
 	unsigned replacements = atomic_load(&manager->spool->replacements);
 
-	if (hints->armed_at == replacements && !hints->is_gone)
+	if (hints->armed_at == replacements && !hints->is_gone && !hints->is_deaf)
 		return;
-	if (watch_directories(manager, hints->dirwatch) < 0)
-		return; /* the next round tries again */
 	hints->is_gone = false;
 	hints->armed_at = replacements;
+	hints->is_deaf = watch_directories(manager, hints->dirwatch) < 0; /* the next round tries again */
+}
+
+bool hints_are_stale(const struct cancel_manager *manager)
+{
+	return manager->hints.dirwatch && (manager->hints.is_gone || manager->hints.armed_at !=
+									     atomic_load(&manager->spool->replacements));
 }
 
 /* The usual round: it is the bell of the directory that was looked at last, and whole. */

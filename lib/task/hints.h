@@ -25,10 +25,11 @@ bool hints_read_every(const struct cancel_manager *manager, uint32_t every[BELL_
 /* Read all words now, where that is cheaper, for hints_hear until hints_forget_words. */
 void hints_read_words(struct cancel_manager *manager);
 void hints_forget_words(struct cancel_manager *manager);
-/* Whether it has rung for the task since the last time. */
-bool hints_hear(const struct cancel_manager *manager, struct task *task);
-/* Sleep until it rings for the task; false: no room. */
-bool hints_add(const struct cancel_manager *manager, const struct task *task, struct sleep_set *set);
+/* Whether it has rung for the task since the caller's `heard`, its words one after the other, which is brought up to now. */
+bool hints_hear(const struct cancel_manager *manager, const struct task *task, uint32_t *heard);
+/* Sleep until it rings for the task, since `heard`; false: no room. */
+bool hints_add(const struct cancel_manager *manager, const struct task *task, const uint32_t *heard,
+	       struct sleep_set *set);
 /* Sleep until it rings at all. */
 void hints_add_every(const struct cancel_manager *manager, const uint32_t every[BELL_EVERY_COUNT], struct sleep_set *set);
 /* Hold the bell that there is, if any, while this thread sleeps on it; and drop it, awake again. With the lock. */
@@ -43,6 +44,8 @@ bool hints_are_complete(const struct cancel_manager *manager);
 
 /* Mark the tasks that shall be looked for. */
 void hints_take_files(struct cancel_manager *manager);
+/* Other directories stand there than those that are watched: a round is due. */
+bool hints_are_stale(const struct cancel_manager *manager);
 /* Without the lock: sleep until there is something to take, or somebody kicks. */
 void hints_wait_for_files(const struct cancel_manager *manager, int64_t until_ns);
 

@@ -92,12 +92,12 @@ static bool listens(const struct task *task, const char *task_id)
 	return false;
 }
 
-/* With the lock: one that listens, and was not visited before. */
+/* With the lock: one that listens, and was not visited since: whoever came later saw what was asked before. */
 static struct task *next_listener(const struct cancel_manager *manager, const char *task_id, unsigned visit)
 {
 	struct task *task = manager->first;
 
-	while (task && (task->visit == visit || task_is_cancelled(task) || !listens(task, task_id)))
+	while (task && (task->visit >= visit || task_is_cancelled(task) || !listens(task, task_id)))
 		task = task->next;
 	return task;
 }

@@ -24,10 +24,22 @@ static void keep_sooner(int64_t *sooner_us, int64_t time_us)
 		*sooner_us = time_us;
 }
 
+/* A time that is still to come stays, even if nothing was found that takes effect then: another look may have begun after
+ * this one and ended before it. One that has come is forgotten: what was to take effect has, or it was withdrawn. */
+static void keep_time(struct task *task, int64_t found_us)
+{
+	int64_t known_us = atomic_load(&task->effect_at_us);
+
+	if (known_us > clock_realtime_us())
+		keep_sooner(&found_us, known_us);
+	atomic_store(&task->effect_at_us, found_us);
+}
+
 void look_find(struct task *task, bool drops, struct finding *finding)
 {
 	int64_t effect_at_us = 0;
 
+	finding->index = 0;
 	finding->answer = 0;
 	finding->problem = (struct cancel_error){0, ""};
 	cancel_request_init(&finding->request);
@@ -38,7 +50,7 @@ void look_find(struct task *task, bool drops, struct finding *finding)
 		if (answer == 1) {
 			finding->answer = 1;
 			finding->index = i;
-			return;
+			break;
 		}
 		if (answer < 0 && finding->answer == 0) {
 			finding->answer = answer;
@@ -48,10 +60,7 @@ void look_find(struct task *task, bool drops, struct finding *finding)
 			keep_sooner(&effect_at_us, finding->request.cancel_at_us);
 		cancel_request_clear(&finding->request);
 	}
-	/* What could not be read may have been what takes effect. */
-	if (finding->answer < 0)
-		keep_sooner(&effect_at_us, atomic_load(&task->effect_at_us));
-	atomic_store(&task->effect_at_us, effect_at_us);
+	keep_time(task, effect_at_us);
 }
 
 void look_keep_up(struct cancel_manager *manager)

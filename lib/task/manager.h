@@ -35,6 +35,7 @@ struct hints {
 	bool is_blind;       /* others may write to the spool without any kernel of ours knowing */
 	struct dirwatch *dirwatch;
 	int kick_fd;       /* with inotify: an eventfd, which its sleeper polls too */
+	bool is_deaf;      /* with inotify: the directories could not be watched */
 	bool is_gone;      /* inotify said that a directory was removed, moved or unmounted */
 	unsigned armed_at; /* the spool's replacements when the bell was held, or the directories watched */
 };

@@ -63,7 +63,7 @@ static void insert(struct task *task)
 {
 	struct cancel_manager *manager = task->manager;
 
-	(void)hints_hear(manager, task);
+	(void)hints_hear(manager, task, task->heard);
 	task->next = manager->first;
 	if (task->next)
 		task->next->link = &task->next;

@@ -14,8 +14,9 @@ struct listener {
 	char *id;
 	struct cancel_mark mark; /* what was decided before the task began */
 	size_t word_at;          /* where the bell's word for it is */
-	uint32_t heard;          /* that word, read before the latest look */
 };
+
+#define LISTENERS_MAX (1 + CANCEL_TASK_ALSO_MAX)
 
 struct task {
 	struct cancel_task face; /* first: what the program has a pointer to */
@@ -39,12 +40,12 @@ struct task {
 	unsigned visit;            /* cancel_manager_cancel has been here */
 
 	_Atomic int64_t effect_at_us; /* the next request that is known takes effect then, by the wall clock; 0: none */
-	_Atomic bool is_rung;         /* and who waits has not looked since */
 	_Atomic bool looks_now;       /* one checkpoint at a time */
 	_Atomic long tick;            /* nanoseconds of the coarse clock's second when a checkpoint last asked the bell */
 	int64_t look_at_ns; /* by the coarse clock, for whoever looks now: then it is looked whatever the bell says */
 	int64_t deadline_ns;          /* without a thread, by CLOCK_MONOTONIC; CANCEL_FOREVER: none */
 
+	uint32_t heard[LISTENERS_MAX]; /* the listeners' words, read before the latest look; with the manager's lock */
 	size_t count;
 	struct listener listeners[];
 };

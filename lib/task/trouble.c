@@ -9,11 +9,12 @@ void trouble_tell(const struct cancel_manager *manager, const struct cancel_erro
 }
 
 /* With the lock. A trouble of all tasks has the same words for each of them. */
-static bool was_told(const struct cancel_manager *manager, enum trouble sort, uint64_t words)
+static bool was_told(const struct cancel_manager *manager, uint64_t words)
 {
 	for (const struct task *task = manager->first; task; task = task->next)
-		if (task->troubles[sort] == words)
-			return true;
+		for (int sort = 0; sort < TROUBLES; sort++)
+			if (task->troubles[sort] == words)
+				return true;
 	return false;
 }
 
@@ -24,7 +25,7 @@ void trouble_note(struct task *task, enum trouble sort, const struct cancel_erro
 	bool is_new;
 
 	manager_lock(manager);
-	is_new = !was_told(manager, sort, words);
+	is_new = !was_told(manager, words);
 	manager->troubles += task->troubles[sort] == 0;
 	task->troubles[sort] = words;
 	manager->trouble = *problem;

@@ -16,6 +16,10 @@ struct wait {
 	struct cancel_manager *manager;
 	struct cancel_task *const *tasks;
 	size_t count;
+	struct ear {
+		bool is_rung;
+		uint32_t heard[LISTENERS_MAX]; /* apart from the task's, because others may wait for it or check it */
+	} * ears;                              /* for each task */
 	struct cancel_source any; /* follows several, so that there is one word for what happens in this process */
 	struct cancel_link *links;
 	const struct cancel_source *source; /* that, or the only task's */
@@ -47,8 +51,9 @@ static bool is_complete(struct cancel_manager *manager)
 }
 
 /* Returns whether the task is cancelled. */
-static bool look_for(struct wait *wait, struct task *task, bool is_round)
+static bool look_for(struct wait *wait, size_t index, bool is_round)
 {
+	struct task *task = task_of(wait->tasks[index]);
 	struct finding finding;
 	int answer;
 
@@ -56,7 +61,7 @@ static bool look_for(struct wait *wait, struct task *task, bool is_round)
 		return true;
 	if (is_round)
 		look_keep_lease(task);
-	if (!atomic_exchange(&task->is_rung, false) && !is_round && !due_by_clock(task))
+	if (!wait->ears[index].is_rung && !is_round && !due_by_clock(task))
 		return false;
 	look_find(task, is_round, &finding);
 	answer = look_act(task, &finding);
@@ -65,14 +70,12 @@ static bool look_for(struct wait *wait, struct task *task, bool is_round)
 	return answer == 1;
 }
 
-/* Another who waits for the same task may find it rung, and look: then it is he who cancels it. */
 static void hear_all(struct wait *wait)
 {
 	manager_lock(wait->manager);
 	hints_read_words(wait->manager);
 	for (size_t i = 0; i < wait->count; i++)
-		if (hints_hear(wait->manager, task_of(wait->tasks[i])))
-			atomic_store(&task_of(wait->tasks[i])->is_rung, true);
+		wait->ears[i].is_rung = hints_hear(wait->manager, task_of(wait->tasks[i]), wait->ears[i].heard);
 	hints_forget_words(wait->manager);
 	manager_unlock(wait->manager);
 }
@@ -89,7 +92,7 @@ static int look_for_all(struct wait *wait)
 		pace_next(&wait->pace, now_ns, wait->manager->options.poll_interval_ms, is_complete(wait->manager));
 	}
 	for (size_t i = 0; i < wait->count; i++)
-		if (look_for(wait, task_of(wait->tasks[i]), is_round))
+		if (look_for(wait, i, is_round))
 			return (int)i;
 	if (is_round)
 		pace_note(&wait->pace, clock_monotonic_ns() - now_ns);
@@ -110,7 +113,7 @@ static void take_moment(struct wait *wait)
 static void add_words(const struct wait *wait, struct sleep_set *set)
 {
 	for (size_t i = 0; i < wait->count; i++)
-		if (!hints_add(wait->manager, task_of(wait->tasks[i]), set)) {
+		if (!hints_add(wait->manager, task_of(wait->tasks[i]), wait->ears[i].heard, set)) {
 			set->count = 1;
 			hints_add_every(wait->manager, wait->every, set);
 			return;
@@ -212,11 +215,18 @@ static int wait_without_thread(struct cancel_task *const *tasks, size_t count, i
 		.count = count,
 		.until_ns = end_of(timeout_ns),
 	};
-	int code = follow_all(&wait);
+	struct ear ear = {0};
+	int code;
 
+	wait.ears = count == 1 ? &ear : calloc(count, sizeof *wait.ears);
+	if (!wait.ears)
+		return -ENOMEM;
+	code = follow_all(&wait);
 	if (code == 0)
 		code = wait_looking(&wait);
 	follow_none(&wait);
+	if (wait.ears != &ear)
+		free(wait.ears);
 	return code;
 }
 

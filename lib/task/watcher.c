@@ -19,7 +19,7 @@ static void mark_due(struct cancel_manager *manager, bool is_round)
 		hints_take_files(manager);
 	hints_read_words(manager);
 	for (struct task *task = manager->first; task; task = task->next)
-		if (!task_is_cancelled(task) && (hints_hear(manager, task) || is_round || due_by_clock(task)))
+		if (!task_is_cancelled(task) && (hints_hear(manager, task, task->heard) || is_round || due_by_clock(task)))
 			task->is_due = true;
 	hints_forget_words(manager);
 }
@@ -105,7 +105,7 @@ static void add_words(const struct cancel_manager *manager, const uint32_t every
 		      struct sleep_set *set)
 {
 	for (const struct task *task = manager->first; task; task = task->next)
-		if (!task_is_cancelled(task) && !hints_add(manager, task, set)) {
+		if (!task_is_cancelled(task) && !hints_add(manager, task, task->heard, set)) {
 			set->count = 1;
 			hints_add_every(manager, every, set);
 			return;
@@ -149,7 +149,7 @@ static bool begin_round(struct cancel_manager *manager, int64_t now_ns)
 	if (watcher->has_begun_task && !hints_are_complete(manager))
 		pace_hurry(&watcher->pace, now_ns);
 	watcher->has_begun_task = false;
-	if (!manager->first || now_ns < watcher->pace.round_ns)
+	if (!manager->first || (now_ns < watcher->pace.round_ns && !hints_are_stale(manager)))
 		return false;
 	pace_next(&watcher->pace, now_ns, manager->options.poll_interval_ms,
 		  !manager->troubles && hints_are_complete(manager));

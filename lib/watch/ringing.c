@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 
+#define QUICK_MS 1000
+
 /* It may have been removed, or left behind with the directory. */
 static bool holds_what_stands(const struct cancel_watch *watch)
 {
@@ -16,11 +18,20 @@ static bool holds_what_stands(const struct cancel_watch *watch)
 	       file_same(&held, &now);
 }
 
+/* Who would look every second himself must not rely on one who looks more seldom. */
+static bool is_quick(const struct cancel_watch *watch)
+{
+	return watch->notice.by_inotify || watch->options.poll_interval_ms <= QUICK_MS;
+}
+
 void ringing_keep(struct cancel_watch *watch)
 {
 	if (!watch->options.rings || spool_enter(watch->spool, NULL) < 0)
 		return;
-	if (!holds_what_stands(watch)) {
+	if (!is_quick(watch)) {
+		file_close(watch->ringer_fd);
+		watch->ringer_fd = -1;
+	} else if (!holds_what_stands(watch)) {
 		file_close(watch->ringer_fd);
 		watch->ringer_fd = bell_take_ringing(watch->spool);
 	}

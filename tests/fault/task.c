@@ -209,7 +209,7 @@ static void walk_asking(const struct mode *mode)
 	(void)printf("task: asked at %d steps of a start %s: cancelled each time\n", reached, mode->name);
 }
 
-/* DESIGN.md, invariants 7 and 10 */
+/* DESIGN.md, invariants 7, 10 and 34 */
 Test(task, no_request_is_lost_at_the_start)
 {
 	walk_asking(&modes[0]);

@@ -112,6 +112,10 @@ void tasking_worker_start(struct tasking_worker *worker, const char *task_id, co
 int tasking_worker_wait(struct tasking_worker *worker);
 /* It ends its task, and then itself. */
 int tasking_worker_end(struct tasking_worker *worker, enum cancel_outcome outcome);
+/* The same in two steps: it stops where it would remove its lease, which is there still, and goes on from
+ * there. The test is skipped where that cannot be had. */
+void tasking_worker_end_to_the_lease(struct tasking_worker *worker, enum cancel_outcome outcome);
+int tasking_worker_go_on(struct tasking_worker *worker);
 void tasking_worker_kill(struct tasking_worker *worker);
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ enum {
 	LOOKS_FIRST = 100,
 	BRIEFLY_S = 15, /* well below CANCEL_ROUND_MAX_MS */
 	UNDER_FIRE_NS = 400 * 1000 * 1000,
+	DESCRIPTORS = 1024,
 };
 
 TestSuite(bell, .init = tasking_set_up, .fini = tasking_tear_down, .timeout = 90);
@@ -70,8 +72,9 @@ Test(bell, it_is_made_anew_by_the_first_who_rings)
 	cr_assert_eq(stat_of("bell").st_nlink, 1);
 }
 
-TASKING_MODES_TEST(bell, it_is_made_by_the_first_who_listens)
+TASKING_MODES_TEST(bell, it_is_made_anew_by_the_first_who_listens)
 {
+	cr_assert_eq(unlink(at("bell")), 0);
 	tasking_open(way);
 	EXPECT(0, tasking_begin("a"));
 	cr_assert_eq(stat_of("bell").st_size, SIZE);
@@ -87,20 +90,42 @@ Test(bell, it_says_what_it_is)
 	free(text);
 }
 
-Test(bell, a_shared_spools_is_the_groups)
+static void share_with_a_group(void)
 {
 	struct cancel_spool_options shared;
 
 	need_root();
+	cr_assert_eq(chmod(place_root, 0711), 0);
 	cancel_spool_options_init(&shared);
 	shared.path = beside("shared");
 	shared.create = true;
 	shared.mode = 02770;
 	shared.group = SHARED_GROUP;
 	EXPECT(0, spool_case_reopen(&shared));
-	tasking_ask("a");
+}
+
+static int ask_as_member(void *arg)
+{
+	struct cancel_spool_options shared;
+
+	(void)arg;
+	cancel_spool_options_init(&shared);
+	shared.path = beside("shared");
+	return spool_case_reopen(&shared) == 0 && ask("a", NULL, NULL, NULL) == CANCEL_REQUESTED ? 0 : 1;
+}
+
+/* Made by root, for members who may not make it. */
+Test(bell, a_shared_spools_is_there_for_the_group)
+{
+	char *text;
+
+	share_with_a_group();
 	cr_assert_eq(stat_of("../shared/bell").st_mode & 0777, 0660);
 	cr_assert_eq(stat_of("../shared/bell").st_gid, SHARED_GROUP);
+	cr_assert_eq(in_child_as(SOMEBODY, ask_as_member, NULL), 0);
+	text = get("../shared/bell");
+	cr_assert_gt(text[place_of("a")], 0, "a member has not rung it");
+	free(text);
 }
 
 static void expect_rung(const char *task_id, void (*act)(void))
@@ -299,15 +324,20 @@ Test(bell, who_watches_rings_for_programs_that_know_no_bell)
 /* Somebody says that he rings for all, so nobody looks by himself for a while; he never does. */
 static struct cancel_watch *liar;
 
-static void open_with_nothing_but_the_bell(const struct tasking_way *way)
+static void open_beside_a_liar(const struct tasking_way *way)
 {
 	struct cancel_watch_options watch_options;
 
 	cancel_watch_options_init(&watch_options);
 	watch_options.rings = true;
 	EXPECT(0, cancel_watch_open(&liar, spool, &watch_options, &error));
-	manager_options.poll_interval_ms = 3600000;
 	tasking_open(way);
+}
+
+static void open_with_nothing_but_the_bell(const struct tasking_way *way)
+{
+	manager_options.poll_interval_ms = 3600000;
+	open_beside_a_liar(way);
 }
 
 static bool needs_the_bell(const struct tasking_way *way)
@@ -374,6 +404,7 @@ static void have_another_process_ask(void)
 	cr_assert_eq(in_child_as(0, ask_a_elsewhere, NULL), 0);
 }
 
+/* DESIGN.md, invariant 37 */
 TASKING_TEST(bell, it_wakes_whoever_sleeps)
 {
 	static void (*const acts[])(void) = {ask_a, ask_run_of_a, ask_tenant, decide_unseen,
@@ -389,6 +420,54 @@ TASKING_TEST(bell, it_wakes_whoever_sleeps)
 		cr_assert_geq(tasking_end(CANCEL_OUTCOME_STOPPED), 0);
 		cr_assert_geq(cancel_spool_reset(spool, "tenant", NULL, &error), 0);
 	}
+	cancel_watch_close(liar);
+}
+
+static struct rlimit descriptors;
+
+static void take_all_descriptors(void)
+{
+	struct rlimit none;
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &descriptors), 0);
+	none = descriptors;
+	none.rlim_cur = 3;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+static void give_them_back(void)
+{
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &descriptors), 0);
+}
+
+static int ask_a_where_there_are_some(void *arg)
+{
+	return setrlimit(RLIMIT_NOFILE, &descriptors) == 0 ? ask_a_elsewhere(arg) : 2;
+}
+
+static bool was_told(void *arg)
+{
+	(void)arg;
+	return tasking_report_count() > 0;
+}
+
+/* The ring was heard, and nobody rings again. */
+/* DESIGN.md, invariant 42 */
+TASKING_TEST(bell, a_look_that_failed_when_it_rang_is_made_again_soon)
+{
+	struct token_thread waiter;
+
+	if (!needs_the_bell(way))
+		return;
+	open_beside_a_liar(way);
+	EXPECT(0, tasking_begin("a"));
+	sleep_in(&waiter);
+	take_all_descriptors();
+	cr_assert_eq(in_child_as(0, ask_a_where_there_are_some, NULL), 0);
+	cr_assert(wait_until(was_told, NULL, PROCESS_TIMEOUT_MS));
+	give_them_back();
+	cr_assert_eq(tasking_report_at(0).code, -EMFILE);
+	cr_assert_eq(token_thread_join(&waiter), 1, "not looked again %s", tasking_way_text(way));
 	cancel_watch_close(liar);
 }
 
@@ -544,6 +623,11 @@ static void scribble(void)
 	(void)close(fd);
 }
 
+static void move_it_away(void)
+{
+	(void)rename(at("bell"), beside("moved"));
+}
+
 static void put_directory(void)
 {
 	remove_it();
@@ -599,6 +683,7 @@ static const struct {
 	void (*act)(void);
 } deeds[] = {
 	{"deleted", delete_it},
+	{"moved away", move_it_away},
 	{"truncated to nothing", truncate_it},
 	{"truncated to 100 bytes", cut_it_short},
 	{"truncated by one byte", cut_its_last_byte},
@@ -670,6 +755,7 @@ static int ask_afresh(void *arg)
 	return asked == CANCEL_REQUESTED && decided == CANCEL_DECIDED ? 0 : 2;
 }
 
+/* DESIGN.md, invariant 36 */
 TASKING_TEST(bell, whatever_is_done_to_it_requests_are_noticed)
 {
 	make_precious();
@@ -755,8 +841,8 @@ static bool is_whole_again(void *arg)
 /* By who rings alone. */
 Test(bell, one_that_is_gone_or_short_is_made_again)
 {
-	static void (*const mended[])(void) = {delete_it, truncate_it, cut_it_short, cut_its_last_byte,
-					       put_empty_file};
+	static void (*const mended[])(void) = {delete_it,    move_it_away,	truncate_it,
+					       cut_it_short, cut_its_last_byte, put_empty_file};
 
 	for (size_t i = 0; i < sizeof(mended) / sizeof(mended[0]); i++) {
 		cr_assert(wait_until(is_whole_again, NULL, PROCESS_TIMEOUT_MS));
@@ -798,14 +884,64 @@ TASKING_TEST(bell, who_lost_it_finds_the_new_one)
 	cr_assert_eq(stat_of("bell").st_size, SIZE);
 }
 
+static bool is_open(const char *path)
+{
+	char link[64], target[256];
+
+	for (int fd = 0; fd < DESCRIPTORS; fd++) {
+		ssize_t length;
+
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		length = readlink(link, target, sizeof(target) - 1);
+		target[length < 0 ? 0 : length] = '\0';
+		if (!strcmp(target, path))
+			return true;
+	}
+	return false;
+}
+
+static bool is_left(void *arg)
+{
+	const struct tasking_way *way = arg;
+
+	if (way->waits)
+		(void)cancel_task_wait(task, CANCEL_MILLISECOND);
+	else
+		(void)cancel_task_checkpoint(task);
+	tasking_decide("x", NULL, CANCEL_OUTCOME_STOPPED);
+	return !is_open(beside("moved"));
+}
+
+/* It has all its links and bytes, and is nobody's bell any more. */
+TASKING_TEST(bell, one_that_was_moved_away_is_left_for_the_new_one)
+{
+	if (way->notice != CANCEL_NOTICE_BELL)
+		return;
+	tasking_open(way);
+	EXPECT(0, tasking_begin("a"));
+	tasking_ask("first");
+	move_it_away();
+	cr_assert(is_open(beside("moved")), "this test sees nothing");
+	cr_assert_eq(in_child_as(0, ask_afresh, NULL), 0);
+	cr_assert(wait_until(is_left, way, PROCESS_TIMEOUT_MS), "still open %s", tasking_way_text(way));
+	EXPECT_UNTOUCHED(way, task);
+	cr_assert_gt(word_at(place_of("fence")), 0);
+}
+
 /* Two who have it open, one who finds it gone. */
 Test(bell, all_who_ring_come_to_the_new_one)
 {
-	tasking_ask("first");
-	cr_assert_eq(unlink(at("bell")), 0);
-	cr_assert_eq(in_child_as(0, ask_afresh, NULL), 0);
-	cr_assert(there("bell"));
-	cr_assert(wait_until(rings_here, NULL, PROCESS_TIMEOUT_MS), "rung where nobody sleeps");
+	static void (*const gone[])(void) = {delete_it, move_it_away};
+
+	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
+		tasking_ask("first");
+		gone[i]();
+		cr_assert_eq(in_child_as(0, ask_afresh, NULL), 0);
+		cr_assert(there("bell"));
+		cr_assert(wait_until(rings_here, NULL, PROCESS_TIMEOUT_MS), "rung where nobody sleeps");
+		EXPECT(1, cancel_spool_reset(spool, "first", NULL, &error));
+		EXPECT(1, cancel_spool_reset(spool, "elsewhere", NULL, &error));
+	}
 }
 
 /* --- under fire ----------------------------------------------------------------------------------------- */
@@ -945,17 +1081,11 @@ Test(bell, who_may_not_open_it_can_ask_all_the_same)
 {
 	struct cancel_spool_options shared;
 
-	need_root();
-	cancel_spool_options_init(&shared);
-	shared.path = beside("shared");
-	shared.create = true;
-	shared.mode = 02770;
-	shared.group = SHARED_GROUP;
-	cr_assert_eq(chmod(place_root, 0711), 0);
-	EXPECT(0, spool_case_reopen(&shared));
+	share_with_a_group();
 	tasking_ask("first");
 	cr_assert_eq(chmod(at("../shared/bell"), 0600), 0);
-	shared.create = false;
+	cancel_spool_options_init(&shared);
+	shared.path = beside("shared");
 	EXPECT(0, spool_case_reopen(&shared));
 	cr_assert_eq(in_child_as(SOMEBODY, use_as_somebody, NULL), 0);
 	EXPECT(CANCEL_LOOKUP_PENDING, lookup("a", NULL));

@@ -1,14 +1,17 @@
 /* Managers: opening, the operations by task id, reports, and what happens when the spool goes away. */
 #include "clock.h"
 #include "process.h"
+#include "shifted_clock.h"
 #include "tasking.h"
 #include "token_absent.h"
 #include "token_calls.h"
+#include "token_gate.h"
 #include "token_thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -19,6 +22,9 @@ enum {
 	CALLERS = 6,
 	ROUNDS = 200,
 	LOOKS = 300,
+	ROUNDS_HINDERED = 3,
+	SLOW_S = 10,
+	DESCRIPTORS = 1024,
 };
 
 TestSuite(manager, .init = tasking_set_up, .fini = tasking_tear_down, .timeout = 90);
@@ -284,6 +290,40 @@ TASKING_TEST(manager, get_finds_what_was_begun_without_a_run_id)
 	cr_assert_eq(got(1, "b"), task);
 }
 
+static struct token_gate gate = TOKEN_GATE_INIT;
+static atomic_int stops;
+
+/* The first who is told stops there. */
+static void stop_once(void *arg, const struct cancel_error *what)
+{
+	(void)arg;
+	if (what->code < 0 && atomic_fetch_add(&stops, 1) == 0)
+		token_gate_pass(&gate);
+}
+
+static int begin_it(void *into)
+{
+	return cancel_task_begin(into, manager, "a", NULL, NULL);
+}
+
+/* It tells of what it found, and has not come back: it may fail still, and then it is freed. */
+Test(manager, get_finds_no_task_that_is_still_beginning)
+{
+	struct cancel_task *beginning = NULL, *other = NULL;
+	struct token_thread beginner;
+
+	manager_options.report = stop_once;
+	tasking_open(NULL);
+	cr_assert_eq(mkfifo(at("pending/a.json"), 0600), 0);
+	token_thread_start(&beginner, begin_it, &beginning);
+	token_gate_await(&gate, 1);
+	EXPECT(0, cancel_manager_get(manager, "a", &other, &error));
+	token_gate_open(&gate);
+	cr_assert_eq(token_thread_join(&beginner), 0);
+	cr_assert_neq(beginning, other);
+	cr_assert_eq(tasking_count_runs("a"), 2);
+}
+
 TASKING_TEST(manager, get_of_a_task_that_was_asked_for_finds_it_cancelled)
 {
 	tasking_open(way);
@@ -426,6 +466,43 @@ TASKING_TEST(manager, for_a_task_of_its_own_its_token_says_after_a_look)
 	tasking_ask("tenant");
 	EXPECT(1, tasking_begin_also("c", "tenant"));
 	EXPECT_CANCELLED(1, "c");
+}
+
+static bool is_over(void *at_ns)
+{
+	return cancel_clock_now_ns() > *(int64_t *)at_ns;
+}
+
+/* Begin a task, and let its time pass without asking at it. */
+static void begin_and_let_time_pass(const char *task_id)
+{
+	int64_t at_ns;
+
+	terms.timeout_ns = 20 * CANCEL_MILLISECOND;
+	EXPECT(0, tasking_begin(task_id));
+	at_ns = cancel_clock_now_ns() + terms.timeout_ns;
+	cr_assert(wait_until(is_over, &at_ns, PROCESS_TIMEOUT_MS));
+}
+
+static void expect_time_is_over(void)
+{
+	cr_assert_eq(cancel_token_error(cancel_task_token(task)), -ETIMEDOUT);
+}
+
+TASKING_TEST(manager, a_task_whose_time_is_over_is_cancelled_by_its_key_too)
+{
+	tasking_open(way);
+	begin_and_let_time_pass("a");
+	EXPECT_CANCELLED(1, "a");
+	expect_time_is_over();
+}
+
+TASKING_TEST(manager, get_finds_a_task_whose_time_is_over_cancelled)
+{
+	tasking_open(way);
+	begin_and_let_time_pass("a");
+	cr_assert_eq(got(1, "a"), task);
+	expect_time_is_over();
 }
 
 TASKING_TEST(manager, for_a_task_that_is_not_its_own_it_is_whether_a_request_stands)
@@ -633,6 +710,7 @@ static void look_often(const struct tasking_way *way)
 	}
 }
 
+/* DESIGN.md, invariant 42 */
 TASKING_TEST(manager, a_spool_that_is_gone_is_told_once_and_once_when_it_is_back)
 {
 	struct cancel_error what;
@@ -652,6 +730,8 @@ TASKING_TEST(manager, a_spool_that_is_gone_is_told_once_and_once_when_it_is_back
 	cr_assert_eq(rename(beside("away"), place_path), 0);
 	cr_assert(tasking_is_told(way, task, 2), "the end of it is not told %s", tasking_way_text(way));
 	cr_assert_eq(tasking_report_at(1).code, 0, "%s", tasking_report_at(1).text);
+	cr_assert_not_null(strstr(tasking_report_at(1).text, "whatever was wrong is over"), "%s",
+			   tasking_report_at(1).text);
 	look_often(way);
 	cr_assert_eq(tasking_report_count(), 2);
 	cr_assert_eq(trouble(), 0);
@@ -722,6 +802,7 @@ TASKING_TEST(manager, a_spool_that_is_deleted_makes_itself_again)
 	expect_taken_again(way);
 }
 
+/* DESIGN.md, invariant 42 */
 TASKING_TEST(manager, a_spool_that_is_replaced_at_once_is_used_on)
 {
 	open_where_it_may_vanish(way, true);
@@ -781,6 +862,100 @@ TASKING_TEST(manager, a_folder_of_it_that_is_deleted_is_made_again)
 		cr_assert_eq(tasking_count_runs("b"), 1, "without %s", folders[i]);
 		EXPECT(0, tasking_end(CANCEL_OUTCOME_FINISHED));
 	}
+}
+
+/* Rounds of the thread take ten seconds by its clock, and each finds something else that is no request, until the
+ * next one is minutes away. */
+static void hinder(void *arg, const struct cancel_error *what)
+{
+	int number;
+
+	(void)arg;
+	if (what->code == 0)
+		return;
+	number = atomic_load(&stops);
+	if (number < ROUNDS_HINDERED - 1)
+		time_passes(SLOW_S);
+	(void)remove(at("pending/a.json"));
+	if (number == 0)
+		(void)mkdir(at("pending/a.json"), 0700);
+	else if (number == 1)
+		(void)!symlink("nowhere", at("pending/a.json"));
+	(void)atomic_fetch_add(&stops, 1);
+}
+
+static bool was_hindered(void *arg)
+{
+	(void)arg;
+	return atomic_load(&stops) == ROUNDS_HINDERED;
+}
+
+/* Nobody in this process has the directory open that was there before. */
+static bool is_left(void *arg)
+{
+	char link[64], target[256];
+
+	(void)arg;
+	(void)lookup("a", NULL);
+	for (int fd = 0; fd < DESCRIPTORS; fd++) {
+		ssize_t length;
+
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		length = readlink(link, target, sizeof(target) - 1);
+		target[length < 0 ? 0 : length] = '\0';
+		if (!strcmp(target, beside("moved")) || strstr(target, "pending (deleted)"))
+			return false;
+	}
+	return there("pending");
+}
+
+static void expect_not_deaf_after(void (*replace)(void))
+{
+	static const struct tasking_way by_inotify = {true, true, CANCEL_NOTICE_INOTIFY};
+
+	manager_options.poll_interval_ms = 3600000;
+	manager_options.report = hinder;
+	tasking_open(&by_inotify);
+	EXPECT(0, tasking_begin("a"));
+	cr_assert_eq(mkfifo(at("pending/a.json"), 0600), 0);
+	cr_assert(wait_until(was_hindered, NULL, PROCESS_TIMEOUT_MS), "%d", atomic_load(&stops));
+	replace();
+	cr_assert(wait_until(is_left, NULL, PROCESS_TIMEOUT_MS));
+	tasking_ask("a");
+	EXPECT_NOTICED(&by_inotify, task);
+}
+
+static void move_pending(void)
+{
+	cr_assert_eq(rename(at("pending"), beside("moved")), 0);
+}
+
+static void replace_pending(void)
+{
+	cr_assert_eq(mkdir(beside("new"), 0700), 0);
+	move_pending();
+	cr_assert_eq(rename(beside("new"), at("pending")), 0);
+}
+
+static void remove_and_make_pending(void)
+{
+	remove_tree(at("pending"));
+	cr_assert_eq(mkdir(at("pending"), 0700), 0);
+}
+
+Test(manager, by_inotify_a_folder_that_was_moved_is_made_again_and_listened_to)
+{
+	expect_not_deaf_after(move_pending);
+}
+
+Test(manager, by_inotify_a_folder_that_was_replaced_is_listened_to)
+{
+	expect_not_deaf_after(replace_pending);
+}
+
+Test(manager, by_inotify_a_folder_that_was_removed_and_made_again_is_listened_to)
+{
+	expect_not_deaf_after(remove_and_make_pending);
 }
 
 /* While this process cannot write, another asks. */

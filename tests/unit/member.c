@@ -1,5 +1,6 @@
 /* Groups: one request for many tasks, which none of them decides, and what each leaves behind that stopped
  * for it. */
+#include "clock.h"
 #include "process.h"
 #include "tasking.h"
 
@@ -53,6 +54,7 @@ static void begin_and_notice(const struct tasking_way *way)
 	EXPECT_NOTICED(way, task);
 }
 
+/* DESIGN.md, invariant 39 */
 TASKING_TEST(member, its_end_decides_nothing_and_leaves_a_record)
 {
 	tasking_open(way);
@@ -167,6 +169,147 @@ TASKING_TEST(member, the_cancel_before_it_still_reaches_who_was_going)
 	EXPECT_UNTOUCHED(way, early);
 	tasking_decide("a", NULL, CANCEL_OUTCOME_STOPPED);
 	EXPECT_NOTICED(way, early);
+}
+
+/* Some programs write one id into all that they ask for with one click. */
+static void ask_with_the_groups_id(void)
+{
+	char text[200];
+
+	(void)snprintf(text, sizeof(text), "{\"task_id\": \"a\", \"request_id\": \"%s\"}", group_id);
+	put("draft", text);
+	cr_assert_eq(rename(at("draft"), at("pending/a.json")), 0);
+}
+
+static void leave_a_record(const struct tasking_way *way)
+{
+	begin_and_notice(way);
+	EXPECT(0, tasking_end(CANCEL_OUTCOME_STOPPED));
+	expect_member("a", NULL, CANCEL_OUTCOME_STOPPED);
+}
+
+TASKING_TEST(member, its_record_decides_no_request_with_the_same_id)
+{
+	tasking_open(way);
+	leave_a_record(way);
+	ask_with_the_groups_id();
+	EXPECT(1, tasking_begin("a"));
+	cr_assert(there("pending/a.json"));
+	EXPECT(1, tasking_end(CANCEL_OUTCOME_STOPPED));
+	EXPECT(CANCEL_LOOKUP_PROCESSED, lookup("a", NULL));
+	cr_assert_null(found.group);
+	cr_assert_str_eq(found.request_id, group_id);
+	EXPECT(0, tasking_begin("a"));
+	EXPECT_UNTOUCHED(way, task);
+}
+
+TASKING_TEST(member, a_request_with_the_same_id_reaches_who_was_going)
+{
+	tasking_open(way);
+	leave_a_record(way);
+	EXPECT(0, tasking_begin("a"));
+	ask_with_the_groups_id();
+	EXPECT_NOTICED(way, task);
+	EXPECT(CANCEL_DECIDED, decide("a", NULL, group_id, CANCEL_OUTCOME_STOPPED));
+	cr_assert(!there("pending/a.json"));
+	EXPECT(CANCEL_ALREADY_DECIDED, decide("a", NULL, group_id, CANCEL_OUTCOME_STOPPED));
+}
+
+/* Nor is it what is meant where what is pending cannot be read. */
+TASKING_TEST(member, its_record_is_not_what_is_decided_by_id)
+{
+	tasking_open(way);
+	leave_a_record(way);
+	EXPECT(-ENOENT, decide("a", NULL, group_id, CANCEL_OUTCOME_STOPPED));
+	cr_assert_eq(mkfifo(at("pending/a.json"), 0600), 0);
+	EXPECT(-EBADMSG, decide("a", NULL, group_id, CANCEL_OUTCOME_STOPPED));
+}
+
+/* Of two runs one decides a request before its time, which cancels the other then. */
+static int64_t decide_before_its_time(int64_t at_us)
+{
+	struct cancel_task *sibling;
+
+	EXPECT(0, tasking_begin("a"));
+	sibling = task;
+	EXPECT(0, tasking_begin("a"));
+	tasking_ask_at("a", at_us);
+	cr_assert_eq(cancel_task_end(sibling, CANCEL_OUTCOME_FAILED, NULL, &error), 1);
+	return at_us;
+}
+
+/* What comes over that record is no cancel of this name, and hands the time on. */
+static void cover_with_a_member(void)
+{
+	struct cancel_task *going = task;
+
+	ask_group();
+	EXPECT(1, tasking_begin_also("a", "tenant"));
+	EXPECT(0, tasking_end(CANCEL_OUTCOME_STOPPED));
+	expect_member("a", NULL, CANCEL_OUTCOME_STOPPED);
+	task = going;
+}
+
+static void cover_with_a_withdrawn_one(void)
+{
+	EXPECT(CANCEL_REQUESTED, ask_terms("a", 0, clock_realtime_us() + 7200 * US_PER_S));
+	EXPECT(CANCEL_DECIDED, decide("a", NULL, NULL, CANCEL_OUTCOME_WITHDRAWN));
+}
+
+static void cover_with_an_expired_one(void)
+{
+	EXPECT(CANCEL_REQUESTED, ask_terms("a", 0, clock_realtime_us() + 7200 * US_PER_S));
+	EXPECT(CANCEL_DECIDED, decide("a", NULL, NULL, CANCEL_OUTCOME_EXPIRED));
+}
+
+static void cover_three_times(void)
+{
+	cover_with_a_withdrawn_one();
+	cover_with_a_member();
+	cover_with_an_expired_one();
+}
+
+static void (*const covers[])(void) = {cover_with_a_member, cover_with_a_withdrawn_one,
+				       cover_with_an_expired_one, cover_three_times};
+
+enum {
+	COVERS = sizeof(covers) / sizeof(covers[0]),
+	SOON_MS = 700,
+};
+
+static void forget_all(enum cancel_outcome outcome)
+{
+	EXPECT(0, tasking_end(outcome));
+	cr_assert_geq(cancel_spool_reset(spool, "a", NULL, &error), 0);
+	cr_assert_geq(cancel_spool_reset(spool, "tenant", NULL, &error), 0);
+}
+
+TASKING_TEST(member, what_was_decided_before_its_time_does_not_take_effect_sooner)
+{
+	tasking_open(way);
+	for (int i = 0; i < COVERS; i++) {
+		int64_t at_us = decide_before_its_time(clock_realtime_us() + 3600 * US_PER_S);
+
+		covers[i]();
+		EXPECT_UNTOUCHED(way, task);
+		EXPECT(CANCEL_LOOKUP_PROCESSED, lookup("a", NULL));
+		cr_assert_eq(found.last_cancel_at_us, at_us, "cover %d", i);
+		cr_assert_str_neq(found.last_cancel_id, found.request_id);
+		forget_all(CANCEL_OUTCOME_FINISHED);
+	}
+}
+
+TASKING_TEST(member, what_was_decided_before_its_time_takes_effect_then)
+{
+	tasking_open(way);
+	for (int i = 0; i < COVERS; i++) {
+		int64_t at_us = decide_before_its_time(clock_realtime_us() + SOON_MS * US_PER_MS);
+
+		covers[i]();
+		EXPECT_NOTICED(way, task);
+		cr_assert_geq(clock_realtime_us(), at_us, "cover %d: too soon %s", i, tasking_way_text(way));
+		forget_all(CANCEL_OUTCOME_STOPPED);
+	}
 }
 
 TASKING_TEST(member, what_was_pending_for_its_own_name_is_decided_instead)

@@ -7,9 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -17,6 +20,7 @@ enum {
 	DEAD_KEEP_S = 5,
 	NEEDED_MAX = 12, /* more descriptors than a begin can need at once */
 	SUFFIX = 10,     /* characters in "@@XXXXXXXX" */
+	LOOKS = 5000,
 };
 
 TestSuite(run, .init = tasking_set_up, .fini = tasking_tear_down, .timeout = 60);
@@ -35,6 +39,7 @@ static bool is_locked(const char *file)
 	return whole.l_type == F_WRLCK && whole.l_start == 0 && whole.l_len == 0;
 }
 
+/* DESIGN.md, invariant 38 */
 TASKING_TEST(run, a_task_has_a_locked_lease_as_long_as_it_lives)
 {
 	tasking_open(way);
@@ -532,6 +537,79 @@ Test(run, a_sweep_that_only_counts_removes_none)
 	cr_assert(!there("runs/a"));
 }
 
+/* Who is about to remove the lease of a dead one holds its bytes, but the first. */
+static int hold_as_who_sweeps(void)
+{
+	struct flock others = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1};
+	int fd = open(at("runs/a"), O_RDWR | O_CLOEXEC);
+
+	cr_assert(fd >= 0 && fcntl(fd, F_OFD_SETLK, &others) == 0);
+	return fd;
+}
+
+TASKING_MODES_TEST(run, who_removes_the_lease_of_a_dead_one_is_not_taken_for_a_run)
+{
+	struct tasking_worker worker;
+	int fd;
+
+	tasking_open(way);
+	tasking_worker_start(&worker, "a", NULL, NULL);
+	EXPECT(0, tasking_begin("a"));
+	tasking_worker_kill(&worker);
+	fd = hold_as_who_sweeps();
+	cr_assert_eq(tasking_count_runs("a"), 1);
+	tasking_ask("a");
+	EXPECT(1, tasking_end(CANCEL_OUTCOME_FINISHED));
+	cr_assert_eq(tasking_count_runs("a"), 0);
+	(void)close(fd);
+}
+
+static struct cancel_sweep_options sweeping;
+
+/* Puts the lease of a dead one there again and again, and sweeps, until it is killed. */
+static _Noreturn void leave_and_sweep(void)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		struct cancel_sweep_result result;
+
+		if (!there("runs/a"))
+			put("runs/a", "{\"task_id\": \"a\"}\n");
+		if (cancel_spool_sweep(spool, &sweeping, NULL, NULL, &result, NULL) < 0)
+			_exit(1);
+	}
+}
+
+static void expect_no_run_while_swept(bool dry_run)
+{
+	int status;
+	pid_t pid;
+
+	cancel_sweep_options_init(&sweeping);
+	sweeping.dry_run = dry_run;
+	pid = fork();
+	cr_assert_geq(pid, 0);
+	if (pid == 0)
+		leave_and_sweep();
+	for (int i = 0; i < LOOKS; i++)
+		cr_assert_eq(tasking_count_runs("a"), 0, "look %d", i);
+	cr_assert_eq(kill(pid, SIGKILL), 0);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFSIGNALED(status), "it has ended: %d", WEXITSTATUS(status));
+}
+
+Test(run, a_sweep_that_only_counts_is_not_taken_for_a_run)
+{
+	time_passes(DEAD_KEEP_S + 1);
+	expect_no_run_while_swept(true);
+}
+
+Test(run, a_sweep_that_removes_is_not_taken_for_a_run)
+{
+	time_passes(DEAD_KEEP_S + 1);
+	expect_no_run_while_swept(false);
+}
+
 /* DESIGN.md, invariant 15 */
 Test(run, a_sweep_leaves_what_is_no_lease)
 {
@@ -547,6 +625,73 @@ Test(run, a_sweep_leaves_what_is_no_lease)
 	plant_fifo();
 	cr_assert_eq(sweep(NULL).leases, 0);
 	cr_assert(there("runs/a"));
+}
+
+/* --- out of room ---------------------------------------------------------------------------------------- */
+
+static void take_all_room(void)
+{
+	struct rlimit none = {0, RLIM_INFINITY};
+
+	(void)signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+}
+
+static void make_room(void)
+{
+	struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &all), 0);
+}
+
+static bool has_its_lease(void *arg)
+{
+	const struct tasking_way *way = arg;
+
+	if (way->waits)
+		(void)cancel_task_wait(task, CANCEL_MILLISECOND);
+	else
+		(void)cancel_task_checkpoint(task);
+	return there("runs/a") && cancel_manager_trouble(manager, NULL) == 0;
+}
+
+/* A lease is for others: it keeps nobody from running. */
+TASKING_TEST(run, one_that_cannot_be_taken_for_want_of_room_is_told_and_taken_later)
+{
+	tasking_open(way);
+	take_all_room();
+	EXPECT(0, tasking_begin("a"));
+	cr_assert_eq(tasking_report_count(), 1);
+	cr_assert_eq(tasking_report_at(0).code, -EFBIG, "%s", tasking_report_at(0).text);
+	cr_assert_not_null(strstr(tasking_report_at(0).text, "lease"), "%s", tasking_report_at(0).text);
+	cr_assert_eq(cancel_manager_trouble(manager, NULL), -EFBIG);
+	cr_assert_eq(count_in("runs") + count_in("tmp"), 0);
+	make_room();
+	cr_assert(wait_until(has_its_lease, way, PROCESS_TIMEOUT_MS), "not taken %s", tasking_way_text(way));
+	cr_assert(is_locked("runs/a"));
+	cr_assert(tasking_is_told(way, task, 2));
+	cr_assert_eq(tasking_report_at(1).code, 0);
+	cr_assert_not_null(strstr(tasking_report_at(1).text, "whatever was wrong is over"), "%s",
+			   tasking_report_at(1).text);
+	EXPECT_UNTOUCHED(way, task);
+	EXPECT(0, tasking_end(CANCEL_OUTCOME_FINISHED));
+	cr_assert_eq(count_in("runs"), 0);
+}
+
+TASKING_TEST(run, one_without_its_lease_is_cancelled_and_ends_as_others_do)
+{
+	static const enum cancel_outcome outcomes[] = {CANCEL_OUTCOME_STOPPED, CANCEL_OUTCOME_FINISHED};
+
+	tasking_open(way);
+	for (int i = 0; i < 2; i++) {
+		tasking_ask("a");
+		take_all_room();
+		EXPECT(1, tasking_begin("a"));
+		make_room();
+		EXPECT(1, tasking_end(outcomes[i]));
+		cr_assert_eq(count_in("runs") + count_in("pending"), 0);
+		cr_assert_eq(cancel_manager_trouble(manager, NULL), 0, "it has ended, and its trouble with it");
+	}
 }
 
 /* --- out of descriptors --------------------------------------------------------------------------------- */

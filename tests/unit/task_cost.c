@@ -133,6 +133,7 @@ static void cancel_it(void)
 	(void)cancel_task_cancel(task, NULL);
 }
 
+/* DESIGN.md, invariant 41 */
 TASKING_TEST(task_cost, a_checkpoint_with_a_thread_makes_no_system_call)
 {
 	int call = first_system_call(way, do_nothing);
@@ -253,6 +254,7 @@ static long sum(const long calls[CALLS_MAX])
 	return total;
 }
 
+/* DESIGN.md, invariant 41 */
 TASKING_TEST(task_cost, a_checkpoint_without_a_thread_makes_a_few_at_each_tick)
 {
 	long calls[CALLS_MAX], looks;

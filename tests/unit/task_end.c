@@ -168,6 +168,12 @@ static void expect_pending(void)
 	EXPECT(CANCEL_LOOKUP_PENDING, lookup("a", NULL));
 }
 
+static int finish_it_here(void *arg)
+{
+	return cancel_task_end(arg, CANCEL_OUTCOME_FINISHED, NULL, NULL);
+}
+
+/* DESIGN.md, invariant 39 */
 TASKING_TEST(task_end, one_that_finished_leaves_the_request_to_another_process)
 {
 	struct tasking_worker worker;
@@ -274,6 +280,39 @@ TASKING_TEST(task_end, the_runs_own_request_is_decided_all_the_same)
 	expect_processed("r", CANCEL_OUTCOME_FINISHED);
 	expect_pending();
 	cr_assert_eq(tasking_worker_end(&worker, CANCEL_OUTCOME_FINISHED), 1);
+}
+
+/* Two end at the same time: the worker stands where it removes its lease, and has left the request already.
+ * Whoever sees that lease now must not leave the request too. */
+static void expect_that_one_of_two_decides(struct tasking_worker *worker)
+{
+	struct token_thread ender;
+	int of_worker, of_own;
+
+	tasking_worker_end_to_the_lease(worker, CANCEL_OUTCOME_FINISHED);
+	token_thread_start(&ender, finish_it_here, task);
+	(void)token_thread_falls_asleep(&ender); /* or it has ended */
+	of_worker = tasking_worker_go_on(worker);
+	of_own = token_thread_join(&ender);
+	task = NULL;
+	cr_assert_eq(of_worker + of_own, 1, "the worker decided %d, the other %d", of_worker, of_own);
+	expect_processed(NULL, CANCEL_OUTCOME_FINISHED);
+	cr_assert_eq(count_in("pending") + count_in("runs"), 0);
+}
+
+/* DESIGN.md, invariant 39 */
+TASKING_TEST(task_end, of_two_that_finish_together_one_decides)
+{
+	struct tasking_worker worker;
+
+	tasking_open(way);
+	for (int i = 0; i < 2; i++) {
+		tasking_worker_start(&worker, "a", i == 0 ? NULL : "r", NULL);
+		EXPECT(0, tasking_begin("a"));
+		tasking_ask("a");
+		expect_that_one_of_two_decides(&worker);
+	}
+	EXPECT(0, tasking_begin("a"));
 }
 
 /* Who knows no tasks, and ends a run by cancel_spool_acknowledge. */
@@ -656,15 +695,28 @@ TASKING_TEST(task_end, a_deadline_of_one_that_failed_to_end_still_fires)
 	EXPECT(1, tasking_end(CANCEL_OUTCOME_STOPPED));
 }
 
-TASKING_TEST(task_end, what_is_no_request_in_its_place_ends_no_task)
+TASKING_TEST(task_end, what_is_no_request_in_its_place_keeps_no_task_from_ending)
 {
 	tasking_open(way);
-	EXPECT(0, tasking_begin("a"));
-	cr_assert_eq(mkfifo(at("pending/a.json"), 0600), 0);
-	EXPECT(-EBADMSG, tasking_end(CANCEL_OUTCOME_FINISHED));
-	cr_assert_eq(tasking_count_runs("a"), 1);
-	cr_assert_eq(unlink(at("pending/a.json")), 0);
-	EXPECT(0, tasking_end(CANCEL_OUTCOME_FINISHED));
+	for (int i = -1; i < OUTCOMES; i++) {
+		EXPECT(0, tasking_begin_run("a", "r"));
+		cr_assert_eq(mkfifo(at(i % 2 ? "pending/a.json" : "pending/a@r.json"), 0600), 0);
+		EXPECT(0, tasking_end(i < 0 ? CANCEL_OUTCOME_NONE : outcomes[i]));
+		cr_assert_eq(count_in("runs") + count_in("processed"), 0);
+		cr_assert_eq(unlink(at(i % 2 ? "pending/a.json" : "pending/a@r.json")), 0, "it is gone");
+	}
+}
+
+/* Nor does it stand in the way of its other name. */
+TASKING_TEST(task_end, what_is_no_request_beside_one_that_is_hides_it_not)
+{
+	tasking_open(way);
+	EXPECT(0, tasking_begin_run("a", "r"));
+	cr_assert_eq(mkfifo(at("pending/a@r.json"), 0600), 0);
+	tasking_ask("a");
+	EXPECT(1, tasking_end(CANCEL_OUTCOME_STOPPED));
+	expect_processed(NULL, CANCEL_OUTCOME_STOPPED);
+	cr_assert_eq(tasking_count_runs("a"), 0);
 }
 
 TASKING_TEST(task_end, the_managers_close_tells_of_it_and_frees_all_the_same)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -60,6 +61,9 @@ static int all_else_is_refused(void)
 	CHECK(cancel_task_wait(task, 0) == -EPERM);
 	CHECK(cancel_task_wait(task, CANCEL_FOREVER) == -EPERM);
 	CHECK(cancel_task_wait_any(&task, 1, CANCEL_FOREVER) == -EPERM);
+	CHECK(cancel_task_cancel(task, &quota) == -EPERM);
+	CHECK(cancel_task_cancel(task, NULL) == -EPERM);
+	CHECK(!cancel_task_checkpoint(task));
 	CHECK(cancel_task_begin(&begun, manager, "b", NULL, NULL) == -EPERM);
 	CHECK(cancel_manager_get(manager, "a", &begun, NULL) == -EPERM);
 	CHECK(cancel_manager_get(manager, "b", &begun, NULL) == -EPERM);
@@ -70,6 +74,7 @@ static int all_else_is_refused(void)
 	return 0;
 }
 
+/* DESIGN.md, invariant 40 */
 TASKING_TEST(task_fork, a_child_may_not_use_what_it_inherited)
 {
 	tasking_open(way);
@@ -183,12 +188,13 @@ static void count_call(void *arg, struct cancel_token token)
 
 static int calls_nothing(void)
 {
+	CHECK(cancel_task_cancel(task, &quota) == -EPERM);
 	CHECK(ends_and_closes() == 0);
 	CHECK(atomic_load(&called) == 0);
 	return 0;
 }
 
-TASKING_TEST(task_fork, ending_in_the_child_calls_no_callback)
+TASKING_TEST(task_fork, neither_cancelling_nor_ending_in_the_child_calls_a_callback)
 {
 	struct cancel_registration registration;
 
@@ -286,12 +292,205 @@ TASKING_TEST(task_fork, a_fork_in_the_middle_of_everything_leaves_no_lock_held)
 		cr_assert_eq(token_thread_join(&busy[i]), 0);
 }
 
+/* --- a fork in a callback --------------------------------------------------------------------------------- */
+
+enum {
+	BLOCKS = 8,
+	UNTOUCHED = 0xa5,
+};
+
+static void (*in_callback)(void); /* what the child does there */
+static pid_t forked;
+static unsigned char *blocks[BLOCKS];
+static size_t block_size;
+
+static void fork_there(void *arg, struct cancel_token token)
+{
+	(void)arg;
+	(void)token;
+	forked = fork();
+	if (forked != 0)
+		return;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)alarm(CHILD_TIMEOUT_S);
+	if (in_callback)
+		in_callback();
+}
+
+/* Whoever writes to the task after this writes to one of the blocks. */
+static void end_and_take_its_memory(void)
+{
+	block_size = malloc_usable_size(task);
+	if (cancel_task_end(task, CANCEL_OUTCOME_STOPPED, NULL, NULL) < 0)
+		_exit(1);
+	for (int i = 0; i < BLOCKS; i++) {
+		blocks[i] = malloc(block_size);
+		memset(blocks[i], UNTOUCHED, block_size);
+	}
+}
+
+static bool blocks_are_untouched(void)
+{
+	for (int i = 0; i < BLOCKS && blocks[i]; i++)
+		for (size_t byte = 0; byte < block_size; byte++)
+			if (blocks[i][byte] != UNTOUCHED)
+				return false;
+	return true;
+}
+
+static int close_in_child(void)
+{
+	CHECK(blocks_are_untouched());
+	CHECK(cancel_manager_close(manager) == 0);
+	CHECK(blocks_are_untouched());
+	return 0;
+}
+
+static void close_there(void)
+{
+	_exit(close_in_child());
+}
+
+static int cancel_by_key(void)
+{
+	return cancel_manager_cancel(manager, "a", NULL, &error) == CANCEL_REQUESTED;
+}
+
+static int ask_by_key(void)
+{
+	tasking_ask("a");
+	return cancel_manager_is_cancelled(manager, "a", &error);
+}
+
+static int cancel_it(void)
+{
+	return cancel_task_cancel(task, &quota);
+}
+
+static int ask_and_check(void)
+{
+	tasking_ask("a");
+	return cancel_task_check(task, &error);
+}
+
+static int ask_and_wait(void)
+{
+	tasking_ask("a");
+	return cancel_task_wait(task, CANCEL_FOREVER);
+}
+
+static int (*const cancels[])(void) = {cancel_by_key, ask_by_key, cancel_it, ask_and_check, ask_and_wait};
+
+/* The child comes back from the call that the callback was made by, or does what it does in the callback. */
+static void expect_forked_child_is_well(size_t index, void (*act)(void))
+{
+	struct cancel_registration registration;
+	int code, status;
+
+	in_callback = act;
+	forked = -1;
+	EXPECT(0, tasking_begin("a"));
+	(void)cancel_registration_add(&registration, cancel_task_token(task), fork_there, NULL);
+	code = cancels[index]();
+	if (forked == 0)
+		_exit(close_in_child());
+	cr_assert_eq(code, 1);
+	cr_assert_gt(forked, 0);
+	cr_assert_eq(waitpid(forked, &status, 0), forked);
+	cr_assert(!WIFSIGNALED(status), "cancel %zu: the child was ended by signal %d", index, WTERMSIG(status));
+	cr_assert_eq(WEXITSTATUS(status), 0, "cancel %zu", index);
+	cr_assert_geq(tasking_end(CANCEL_OUTCOME_STOPPED), 0);
+}
+
+static void expect_forked_children_are_well(void (*act)(void))
+{
+	tasking_open(NULL);
+	for (size_t i = 0; i < sizeof(cancels) / sizeof(cancels[0]); i++)
+		expect_forked_child_is_well(i, act);
+}
+
+/* Without a thread callbacks are called where it is seen. */
+Test(task_fork, a_child_of_a_callback_may_return_from_it_and_close)
+{
+	expect_forked_children_are_well(NULL);
+}
+
+Test(task_fork, a_child_of_a_callback_may_close_in_it)
+{
+	expect_forked_children_are_well(close_there);
+}
+
+Test(task_fork, a_child_of_a_callback_may_end_the_task_in_it)
+{
+	expect_forked_children_are_well(end_and_take_its_memory);
+}
+
+/* --- descriptors ------------------------------------------------------------------------------------------ */
+
+static int wait_for_it(void *arg)
+{
+	return cancel_task_wait(arg, CANCEL_FOREVER);
+}
+
+/* Nothing that a descriptor or a mapping is of lies in this test's directory. */
+static bool holds_no_file(void)
+{
+	char link[64], target[256], *line = NULL;
+	size_t room = 0;
+	bool holds = false;
+	FILE *maps;
+
+	for (int fd = 0; fd < 1024 && !holds; fd++) {
+		ssize_t length;
+
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		length = readlink(link, target, sizeof(target) - 1);
+		target[length < 0 ? 0 : length] = '\0';
+		holds = strstr(target, place_root) != NULL;
+	}
+	maps = fopen("/proc/self/maps", "re");
+	while (maps && !holds && getline(&line, &room, maps) > 0)
+		holds = strstr(line, place_root) != NULL;
+	if (maps)
+		(void)fclose(maps);
+	free(line);
+	return maps && !holds;
+}
+
+static int closes_all(void)
+{
+	CHECK(!holds_no_file());
+	CHECK(cancel_manager_close(manager) == 0);
+	cancel_spool_close(spool);
+	CHECK(holds_no_file());
+	return 0;
+}
+
+/* Whoever slept on the bell in the parent is not there in the child. */
+TASKING_TEST(task_fork, a_child_that_closes_has_nothing_open_any_more)
+{
+	struct token_thread waiters[2];
+
+	tasking_open(way);
+	EXPECT(0, tasking_begin("a"));
+	for (int i = 0; i < 2; i++) {
+		token_thread_start(&waiters[i], wait_for_it, task);
+		cr_assert(token_thread_falls_asleep(&waiters[i]));
+	}
+	for (int i = 0; i < FORKS / 4; i++)
+		expect_in_child(closes_all);
+	tasking_ask("a");
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(token_thread_join(&waiters[i]), 1);
+}
+
 /* --- leases --------------------------------------------------------------------------------------------- */
 
 enum parting {
 	FORKS_A_CHILD,
 	SPAWNS_A_PROGRAM,
 	FORKS_A_GRANDCHILD,
+	FORKS_WHILE_IT_ENDS,
 };
 
 static pid_t linger(enum parting parting)
@@ -313,6 +512,37 @@ static pid_t linger(enum parting parting)
 	return pid;
 }
 
+static void stop_at_gate(void *gate, struct cancel_token token)
+{
+	(void)token;
+	token_gate_pass(gate);
+}
+
+static int cancel_that(void *arg)
+{
+	return cancel_task_cancel(arg, NULL);
+}
+
+static int end_that(void *arg)
+{
+	return cancel_task_end(arg, CANCEL_OUTCOME_STOPPED, NULL, NULL);
+}
+
+/* Another thread is in cancel_task_end, which waits for a callback, as long as this process lives. */
+static void let_it_be_ending(struct cancel_task *begun)
+{
+	static struct token_gate gate = TOKEN_GATE_INIT;
+	static struct token_thread canceller, ender;
+	static struct cancel_registration registration;
+
+	(void)cancel_registration_add(&registration, cancel_task_token(begun), stop_at_gate, &gate);
+	token_thread_start(&canceller, cancel_that, begun);
+	token_gate_await(&gate, 1);
+	token_thread_start(&ender, end_that, begun);
+	if (!token_thread_falls_asleep(&ender))
+		_exit(1);
+}
+
 /* In a process of its own: begin, leave a child behind, and wait to be killed. What it tells are the child's
  * group. */
 static void begin_and_leave(const struct tasking_way *way, enum parting parting, int told_fd)
@@ -327,6 +557,8 @@ static void begin_and_leave(const struct tasking_way *way, enum parting parting,
 	if (cancel_manager_open(&own, &manager_options, NULL) < 0 ||
 	    cancel_task_begin(&begun, own, "a", NULL, NULL) < 0)
 		_exit(1);
+	if (parting == FORKS_WHILE_IT_ENDS)
+		let_it_be_ending(begun);
 	left = linger(parting);
 	if (write(told_fd, &left, sizeof(left)) != sizeof(left))
 		_exit(1);
@@ -362,10 +594,16 @@ static void expect_lease_dies_with(const struct tasking_way *way, enum parting p
 	(void)close(told[0]);
 }
 
+/* DESIGN.md, invariant 38 */
 TASKING_TEST(task_fork, the_lease_dies_with_the_parent_though_a_child_lives)
 {
 	expect_lease_dies_with(way, FORKS_A_CHILD);
 	expect_lease_dies_with(way, FORKS_A_GRANDCHILD);
+}
+
+TASKING_TEST(task_fork, the_lease_dies_with_the_parent_that_forked_while_it_was_ending)
+{
+	expect_lease_dies_with(way, FORKS_WHILE_IT_ENDS);
 }
 
 TASKING_TEST(task_fork, the_lease_dies_with_the_parent_though_a_program_that_it_started_lives)

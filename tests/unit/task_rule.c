@@ -131,6 +131,7 @@ TASKING_TEST(task_rule, two_runs_of_one_task_are_both_reached)
 	EXPECT_NOTICED(way, first);
 }
 
+/* DESIGN.md, invariant 35 */
 TASKING_TEST(task_rule, once_cancelled_it_stays_cancelled)
 {
 	tasking_open(way);
@@ -338,6 +339,7 @@ TASKING_TEST(task_rule, a_request_for_a_further_id_stops_it_at_its_start)
 	expect_why("tenant", "why");
 }
 
+/* DESIGN.md, invariant 35 */
 TASKING_TEST(task_rule, a_request_for_a_further_id_reaches_it)
 {
 	tasking_open(way);
@@ -365,6 +367,7 @@ TASKING_TEST(task_rule, each_of_the_further_ids_counts)
 	}
 }
 
+/* DESIGN.md, invariant 35 */
 TASKING_TEST(task_rule, a_request_for_a_further_id_that_was_decided_before_the_start_does_not)
 {
 	tasking_open(way);
@@ -714,7 +717,7 @@ static int ask_at_random(void *arg)
 	return 0;
 }
 
-/* DESIGN.md, invariant 7 */
+/* DESIGN.md, invariants 7 and 34 */
 TASKING_TEST(task_rule, a_request_made_during_the_start_is_not_lost)
 {
 	struct race race = {.asker = spool};

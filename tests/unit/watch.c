@@ -820,6 +820,38 @@ Test(watch, a_spool_that_is_replaced_is_watched_where_it_stands_now)
 	cr_assert_eq(type_counts[CANCEL_EVENT_RESCANNED], 1);
 }
 
+/* Somebody holds the lock by which others see that he rings for all. */
+static bool is_rung_for(const char *path)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	cr_assert(fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0);
+	(void)close(fd);
+	return lock.l_type != F_UNLCK;
+}
+
+/* A bell that was left behind or moved has all its links still. */
+Test(watch, who_rings_for_others_does_so_where_the_spool_stands_now)
+{
+	options.rings = true;
+	begin();
+	(void)dispatch();
+	cr_assert(is_rung_for(at("bell")));
+	move_spool("spool", "away");
+	cr_assert_eq(in_child_as(0, make_spool_and_ask, (char[]){"new"}), 0);
+	(void)await(CANCEL_EVENT_RESCANNED, NULL);
+	tick();
+	cr_assert(is_rung_for(at("bell")), "others look by themselves");
+	cr_assert(!is_rung_for(beside("away/bell")), "who sleeps there waits for him");
+	cr_assert_eq(rename(at("bell"), beside("bell")), 0);
+	cr_assert_eq(in_child_as(0, make_spool_and_ask, (char[]){"newer"}), 0);
+	(void)await(CANCEL_EVENT_REQUESTED, "newer");
+	tick();
+	cr_assert(is_rung_for(at("bell")));
+	cr_assert(!is_rung_for(beside("bell")));
+}
+
 Test(watch, what_is_old_in_a_directory_that_takes_the_place_is_reported_too)
 {
 	cr_assert_eq(in_child_as(0, make_spool_and_ask, (char[]){"prepared"}), 0);

@@ -37,7 +37,7 @@ int cancel_manager_get(struct cancel_manager *manager, const char *task_id, stru
 	(void)pthread_mutex_lock(&manager->keys);
 	task = find_locked(manager, task_id);
 	if (task)
-		code = task_is_cancelled(task);
+		code = task_is_cancelled(task) || due_pass_deadline(task, clock_monotonic_ns());
 	else
 		code = cancel_task_begin(face, manager, task_id, NULL, error);
 	(void)pthread_mutex_unlock(&manager->keys);

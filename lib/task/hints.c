@@ -31,6 +31,9 @@ bool hints_read_every(const struct cancel_manager *manager, uint32_t every[BELL_
 	return manager->hints.bell && bell_read(manager->hints.bell, BELL_COUNTS_AT, every, BELL_EVERY_COUNT);
 }
 
+/* Whoever replaces directories all the time is looked after by the rounds. */
+#define WATCHES_TRIED 10
+
 /* From so many on one read of all costs less than one of each. */
 #define MANY_LISTENERS 16
 
@@ -180,7 +183,8 @@ static int add_directories(struct cancel_manager *manager, struct dirwatch *dirw
 	return code;
 }
 
-static int watch_directories(struct cancel_manager *manager, struct dirwatch *dirwatch)
+/* -ESTALE: another directory took the place of one meanwhile, and nobody was told. */
+static int watch_once(struct cancel_manager *manager, struct dirwatch *dirwatch)
 {
 	int code = spool_enter(manager->spool, NULL);
 
@@ -188,7 +192,18 @@ static int watch_directories(struct cancel_manager *manager, struct dirwatch *di
 		return code;
 	dirwatch_remove_all(dirwatch);
 	code = add_directories(manager, dirwatch);
+	if (code == 0 && (spool_was_replaced(manager->spool) || spool_is_incomplete(manager->spool)))
+		code = -ESTALE;
 	spool_leave(manager->spool);
+	return code;
+}
+
+static int watch_directories(struct cancel_manager *manager, struct dirwatch *dirwatch)
+{
+	int code = -ESTALE;
+
+	for (int i = 0; code == -ESTALE && i < WATCHES_TRIED; i++)
+		code = watch_once(manager, dirwatch);
 	return code;
 }
 

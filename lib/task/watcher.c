@@ -149,7 +149,7 @@ static bool begin_round(struct cancel_manager *manager, int64_t now_ns)
 	if (watcher->has_begun_task && !hints_are_complete(manager))
 		pace_hurry(&watcher->pace, now_ns);
 	watcher->has_begun_task = false;
-	if (!manager->first || (now_ns < watcher->pace.round_ns && !hints_are_stale(manager)))
+	if (!hints_are_stale(manager) && (!manager->first || now_ns < watcher->pace.round_ns))
 		return false;
 	pace_next(&watcher->pace, now_ns, manager->options.poll_interval_ms,
 		  !manager->troubles && hints_are_complete(manager));
@@ -172,8 +172,8 @@ static void take_turn(struct cancel_manager *manager)
 	has_looked = look_for_due(manager, is_round);
 	if (is_round)
 		pace_note(&manager->watcher.pace, clock_monotonic_ns() - begun_ns);
-	/* Told to stop before the moment was taken, it would not be woken. */
-	if (!has_looked && !manager->watcher.stops)
+	/* Told to stop before the moment was taken, it would not be woken; nor where it is not told of changes. */
+	if (!has_looked && !manager->watcher.stops && !hints_are_stale(manager))
 		sleep_now(manager, &moment);
 }
 

@@ -207,8 +207,10 @@ demo: all $(B)/tests/demo/hash_files
 	@sh tests/demo/demo.sh $(B)
 
 .PHONY: tests check
+JOBS = $(shell nproc)
 tests: all $(SUITES:%=$(B)/tests/%/suite) $(STRESS) $(B)/tests/demo/hash_files $(B)/tests/drive/drive $(EXAMPLES)
-check: tests headers
+check:
+	@$(MAKE) --no-print-directory --jobs=$(JOBS) tests headers
 	@sh tests/run $(SUITES:%=$(B)/tests/%/suite) $(STRESS) \
 	  'demo: sh tests/demo/demo.sh $(B)' 'examples: sh tests/examples/run $(B)' \
 	  'install: sh tests/install.sh $(B)'
@@ -219,18 +221,18 @@ check: tests headers
 # not empty is the failure (tests/run looks).
 .PHONY: asan tsan valgrind coverage fuzz soak bench
 asan:
-	@$(MAKE) --no-print-directory VARIANT=asan CFLAGS=-g tests
+	@$(MAKE) --no-print-directory --jobs=$(JOBS) VARIANT=asan CFLAGS=-g tests
 	@LOGS=build/asan/logs sh tests/run --sanitizer $(SUITES:%=build/asan/tests/%/suite) \
 	  $(STRESS:$(B)/%=build/asan/%) 'examples: sh tests/examples/run build/asan'
 tsan:
-	@$(MAKE) --no-print-directory VARIANT=tsan CFLAGS=-g $(STRESS:$(B)/%=build/tsan/%) $(PROGRAMS:%=build/tsan/bin/%)
+	@$(MAKE) --no-print-directory --jobs=$(JOBS) VARIANT=tsan CFLAGS=-g $(STRESS:$(B)/%=build/tsan/%) $(PROGRAMS:%=build/tsan/bin/%)
 	@LOGS=build/tsan/logs sh tests/run --sanitizer $(STRESS:$(B)/%=build/tsan/%)
 # Those that run other programs, or measure memory, say nothing under valgrind that they do not say without.
 UNDER_VALGRIND := @(text|utf8|time|duration|path|config|ask|batch|decide|drop|list|lookup|sweep|seen|later|dirwatch|watermark|token_source|token_fd)/*
 valgrind: tests
 	@FILTER='$(UNDER_VALGRIND)' LOGS=$(B)/valgrind sh tests/run --valgrind $(B)/tests/unit/suite $(STRESS)
 coverage:
-	@$(MAKE) --no-print-directory VARIANT=coverage CFLAGS=-g tests
+	@$(MAKE) --no-print-directory --jobs=$(JOBS) VARIANT=coverage CFLAGS=-g tests
 	@sh tests/run $(SUITES:%=build/coverage/tests/%/suite) $(STRESS:$(B)/%=build/coverage/%)
 	gcovr --root . --object-directory build/coverage --filter lib/ --branches --exclude-throw-branches
 	gcovr --root . --object-directory build/coverage --filter lib/

@@ -6,7 +6,9 @@
 
 #include <cancel/cancel.h>
 
+#include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void print_spool(struct printer *out, const char *path, const char *what, const struct stat *stat)
 {
@@ -95,6 +97,15 @@ static int make(struct cancel_spool_options *wanted, struct stat *made)
 	return stat(wanted->path, made) < 0 ? EXIT_SYSTEM : EXIT_YES;
 }
 
+/* Whether what stands there may be other people's: then opening it refuses, and no command to change it is shown. */
+static bool may_be_foreign(const char *path)
+{
+	char version[CANCEL_PATH_MAX + sizeof "/version"];
+
+	(void)snprintf(version, sizeof version, "%s/version", path);
+	return access(version, F_OK) < 0;
+}
+
 int init_run(const struct options *options, struct printer *out)
 {
 	struct cancel_config config;
@@ -107,6 +118,11 @@ int init_run(const struct options *options, struct printer *out)
 		return fail(&error);
 	/* Whether the way to it is safe is judged by opening it. */
 	stood = stat(config.spool.path, &stat_before) == 0 && S_ISDIR(stat_before.st_mode);
+	if (stood && may_be_foreign(config.spool.path)) {
+		exit_code = make(&config.spool, &stat_after);
+		if (exit_code != EXIT_YES)
+			return exit_code;
+	}
 	if (stood && print_differences(out, &config.spool, &stat_before) > 0) {
 		print_spool(out, config.spool.path, "left as it is:", &stat_before);
 		return EXIT_NO;

@@ -238,8 +238,11 @@ static bool stands(const struct cancel_spool *spool, const struct lease *lease)
 {
 	struct stat mine, now;
 
-	return lease->fd >= 0 && fstat(lease->fd, &mine) == 0 &&
-	       fstatat(spool->fds[SPOOL_RUNS], lease->file, &now, AT_SYMLINK_NOFOLLOW) == 0 && file_same(&mine, &now);
+	if (lease->fd < 0 || fstat(lease->fd, &mine) < 0)
+		return false;
+	if (fstatat(spool->fds[SPOOL_RUNS], lease->file, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno != ENOENT; /* where it cannot be looked at it is as good as there */
+	return file_same(&mine, &now);
 }
 
 bool lease_stands(struct cancel_spool *spool, const struct lease *lease)

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define STOPPED 3
@@ -69,10 +70,14 @@ static int hash_tree(const char *directory)
 static void say_why(void)
 {
 	struct cancel_why why;
+	const char *who = "somebody";
+	char name[256], text[1024];
 
 	cancel_task_why(task, &why);
-	fprintf(stderr, "hash_files: cancelled by %s: %s\n",
-		why.request && why.request->requester.name ? why.request->requester.name : "somebody", why.text);
+	if (why.request && why.request->requester.name)
+		who = why.request->requester.name;
+	fprintf(stderr, "hash_files: cancelled by %s: %s\n", cancel_text_escape(name, sizeof name, who, strlen(who)),
+		cancel_text_escape(text, sizeof text, why.text, strlen(why.text)));
 }
 
 static int end(int result, const char *output_path, struct cancel_error *error)

@@ -210,6 +210,7 @@ static void walk_asking(const struct mode *mode)
 }
 
 /* DESIGN.md, invariants 7, 10 and 34 */
+/* DESIGN.md, invariant 34 */
 Test(task, no_request_is_lost_at_the_start)
 {
 	walk_asking(&modes[0]);

@@ -163,6 +163,12 @@ Test(cancelwatch, init_leaves_a_directory_that_is_something_else)
 	tool_expect_exit(3);
 	tool_expect_in(tool.err, "thesis.tex");
 	cr_assert_eq(tool_count("."), 1);
+	/* Nor does it name a command that would change it. */
+	cr_assert_eq(chmod(tool_dir.path, 0755), 0);
+	RUN("init");
+	tool_expect_exit(3);
+	tool_expect_in(tool.err, "thesis.tex");
+	cr_assert_str_eq(tool.out, "");
 }
 
 /* --- status ------------------------------------------------------------------------------------------- */

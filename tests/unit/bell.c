@@ -841,7 +841,7 @@ static bool is_whole_again(void *arg)
 /* By who rings alone. */
 Test(bell, one_that_is_gone_or_short_is_made_again)
 {
-	static void (*const mended[])(void) = {delete_it,    move_it_away,	truncate_it,
+	static void (*const mended[])(void) = {delete_it,    move_it_away,      truncate_it,
 					       cut_it_short, cut_its_last_byte, put_empty_file};
 
 	for (size_t i = 0; i < sizeof(mended) / sizeof(mended[0]); i++) {

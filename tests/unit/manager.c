@@ -864,8 +864,8 @@ TASKING_TEST(manager, a_folder_of_it_that_is_deleted_is_made_again)
 	}
 }
 
-/* Rounds of the thread take ten seconds by its clock, and each finds something else that is no request, until the
- * next one is minutes away. */
+/* Rounds of the thread take ten seconds by its clock, and each finds something else that is no request, until
+ * the next one is minutes away. */
 static void hinder(void *arg, const struct cancel_error *what)
 {
 	int number;
@@ -932,9 +932,8 @@ static void move_pending(void)
 
 static void replace_pending(void)
 {
-	cr_assert_eq(mkdir(beside("new"), 0700), 0);
-	move_pending();
-	cr_assert_eq(rename(beside("new"), at("pending")), 0);
+	cr_assert_eq(mkdir(beside("moved"), 0700), 0);
+	cr_assert_eq(renameat2(AT_FDCWD, at("pending"), AT_FDCWD, beside("moved"), RENAME_EXCHANGE), 0);
 }
 
 static void remove_and_make_pending(void)

@@ -690,7 +690,8 @@ TASKING_TEST(run, one_without_its_lease_is_cancelled_and_ends_as_others_do)
 		make_room();
 		EXPECT(1, tasking_end(outcomes[i]));
 		cr_assert_eq(count_in("runs") + count_in("pending"), 0);
-		cr_assert_eq(cancel_manager_trouble(manager, NULL), 0, "it has ended, and its trouble with it");
+		cr_assert_eq(cancel_manager_trouble(manager, NULL), 0,
+			     "it has ended, and its trouble with it");
 	}
 }
 

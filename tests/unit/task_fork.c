@@ -292,7 +292,7 @@ TASKING_TEST(task_fork, a_fork_in_the_middle_of_everything_leaves_no_lock_held)
 		cr_assert_eq(token_thread_join(&busy[i]), 0);
 }
 
-/* --- a fork in a callback --------------------------------------------------------------------------------- */
+/* --- a fork in a callback ----------------------------------------------------------------------------- */
 
 enum {
 	BLOCKS = 8,
@@ -397,7 +397,8 @@ static void expect_forked_child_is_well(size_t index, void (*act)(void))
 	cr_assert_eq(code, 1);
 	cr_assert_gt(forked, 0);
 	cr_assert_eq(waitpid(forked, &status, 0), forked);
-	cr_assert(!WIFSIGNALED(status), "cancel %zu: the child was ended by signal %d", index, WTERMSIG(status));
+	cr_assert(!WIFSIGNALED(status), "cancel %zu: the child was ended by signal %d", index,
+		  WTERMSIG(status));
 	cr_assert_eq(WEXITSTATUS(status), 0, "cancel %zu", index);
 	cr_assert_geq(tasking_end(CANCEL_OUTCOME_STOPPED), 0);
 }
@@ -425,7 +426,7 @@ Test(task_fork, a_child_of_a_callback_may_end_the_task_in_it)
 	expect_forked_children_are_well(end_and_take_its_memory);
 }
 
-/* --- descriptors ------------------------------------------------------------------------------------------ */
+/* --- descriptors -------------------------------------------------------------------------------------- */
 
 static int wait_for_it(void *arg)
 {

@@ -478,7 +478,8 @@ Test(watch, litter_is_no_request)
 	copy("kept", "pending/a.json");
 	cr_assert_eq(unlink(at("kept")), 0);
 	cr_assert_eq(dispatch(), 2);
-	cr_assert_eq(event_of(CANCEL_EVENT_REQUESTED, "a")->outcome, CANCEL_OUTCOME_STOPPED, "as it was decided");
+	cr_assert_eq(event_of(CANCEL_EVENT_REQUESTED, "a")->outcome, CANCEL_OUTCOME_STOPPED,
+		     "as it was decided");
 	cr_assert_not_null(event_of(CANCEL_EVENT_DECIDED, "a"));
 }
 

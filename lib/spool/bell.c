@@ -50,10 +50,10 @@ bool bell_read(const struct bell *bell, size_t at, uint32_t *words, size_t count
 
 bool bell_stands(const struct cancel_spool *spool, const struct bell *bell)
 {
-	struct stat held, now;
+	struct stat now;
 
-	return fstat(bell->fd, &held) == 0 && held.st_size >= BELL_SIZE &&
-	       fstatat(spool->fds[SPOOL_ROOT], FILE_BELL, &now, AT_SYMLINK_NOFOLLOW) == 0 && file_same(&held, &now);
+	return fstatat(spool->fds[SPOOL_ROOT], FILE_BELL, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       now.st_ino == bell->inode && now.st_dev == bell->device && now.st_size >= BELL_SIZE;
 }
 
 void bell_drop(struct bell *bell)
@@ -106,7 +106,7 @@ static const char *map(const struct cancel_spool *spool, int fd, bool writable, 
 	page = mmap(NULL, BELL_SIZE, protection, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
 		return "the filesystem cannot map 'bell'";
-	*bell = (struct bell){.fd = fd, .page = page, .holders = 1};
+	*bell = (struct bell){.device = stat.st_dev, .inode = stat.st_ino, .fd = -1, .page = page, .holders = 1};
 	return NULL;
 }
 
@@ -154,12 +154,31 @@ static struct bell *open_bell(const struct cancel_spool *spool, bool make, const
 		*why = "'bell' cannot be opened";
 	else if (bell)
 		*why = map(spool, fd, writable, bell);
-	if (!*why)
-		return bell;
 	if (fd >= 0)
 		file_close(fd);
+	if (!*why)
+		return bell;
 	free(bell);
 	return NULL;
+}
+
+/* With the place locked. */
+static bool open_to_listen(const struct cancel_spool *spool, struct bell *bell)
+{
+	struct stat stat;
+	bool writable;
+	int fd;
+
+	if (bell->fd >= 0)
+		return true;
+	fd = open_file(spool, &writable);
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &stat) == 0 && stat.st_ino == bell->inode && stat.st_dev == bell->device)
+		bell->fd = fd;
+	else
+		file_close(fd);
+	return bell->fd >= 0;
 }
 
 /* --- the spool's -------------------------------------------------------------------------------------- */
@@ -204,7 +223,7 @@ static void look_whether_it_stands(const struct cancel_spool *spool, struct bell
 	place->bell = NULL;
 }
 
-struct bell *bell_hold(const struct cancel_spool *spool, bool make, const char **why)
+struct bell *bell_hold(const struct cancel_spool *spool, enum bell_use use, const char **why)
 {
 	struct bell_place *place = spool->bell;
 	struct bell *bell;
@@ -213,10 +232,14 @@ struct bell *bell_hold(const struct cancel_spool *spool, bool make, const char *
 	(void)pthread_mutex_lock(&place->lock);
 	look_whether_it_stands(spool, place);
 	if (!place->bell) {
-		place->bell = open_bell(spool, make, why);
+		place->bell = open_bell(spool, use != BELL_READ, why);
 		place->looked_ns = clock_coarse_ns();
 	}
 	bell = place->bell;
+	if (bell && use != BELL_RING && !open_to_listen(spool, bell)) {
+		*why = "'bell' cannot be opened";
+		bell = NULL;
+	}
 	if (bell)
 		(void)atomic_fetch_add(&bell->holders, 1);
 	(void)pthread_mutex_unlock(&place->lock);
@@ -235,7 +258,7 @@ static void add(const struct cancel_spool *spool, const size_t *at, size_t count
 {
 	for (int turn = 0; turn < 2; turn++) {
 		const char *why;
-		struct bell *bell = bell_hold(spool, true, &why);
+		struct bell *bell = bell_hold(spool, BELL_RING, &why);
 		bool added = true;
 
 		if (!bell)
@@ -305,7 +328,7 @@ int bell_take_ringing(const struct cancel_spool *spool)
 {
 	struct flock lock = ringer_lock(F_RDLCK);
 	const char *why;
-	struct bell *bell = bell_hold(spool, true, &why);
+	struct bell *bell = bell_hold(spool, BELL_RING, &why);
 	bool writable;
 	int fd;
 

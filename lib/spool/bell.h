@@ -31,7 +31,9 @@ void bell_place_forget(struct bell_place *place);
 
 /* One bell, mapped, for as long as it is held. */
 struct bell {
-	int fd;
+	dev_t device;
+	ino_t inode;
+	int fd;         /* -1 until somebody listens: who only rings keeps no descriptor */
 	uint32_t *page; /* for futex(2) only */
 	_Atomic int holders;
 };
@@ -40,8 +42,13 @@ struct bell {
 int bell_make(const struct cancel_spool *spool, int root_fd);
 
 /* Between spool_enter and spool_leave: the bell that stands now, or NULL and one sentence, static, that says why not. It
- * is made if it is missing and `make`, and lengthened if it is short. */
-struct bell *bell_hold(const struct cancel_spool *spool, bool make, const char **why);
+ * is made if it is missing and so wanted, and lengthened if it is short. */
+enum bell_use {
+	BELL_RING,   /* make it */
+	BELL_LISTEN, /* make it, and let it be read */
+	BELL_READ,   /* do not make it, and let it be read */
+};
+struct bell *bell_hold(const struct cancel_spool *spool, enum bell_use use, const char **why);
 void bell_drop(struct bell *bell);
 
 /* Between spool_enter and spool_leave: false when it was removed, moved away or made too short, so that whoever rings may
@@ -68,7 +75,7 @@ size_t bell_count_at(enum cancel_count count);
 #define BELL_EVERY_COUNT (CANCEL_COUNTS + 1)
 uint32_t *bell_address(const struct bell *bell, size_t at);
 
-/* Read `count` words from `at`. False: it could not, and nothing is known. */
+/* For who listens: read `count` words from `at`. False: it could not, and nothing is known. */
 bool bell_read(const struct bell *bell, size_t at, uint32_t *words, size_t count);
 
 /* Somebody rings for programs that know no bell. */

@@ -380,7 +380,7 @@ int spool_keep_runs(struct cancel_spool *spool, struct cancel_error *error)
 
 static void describe_bell(const struct cancel_spool *spool, struct cancel_spool_info *info)
 {
-	struct bell *bell = bell_hold(spool, false, &info->bell);
+	struct bell *bell = bell_hold(spool, BELL_READ, &info->bell);
 
 	info->is_watched = bell && bell_has_ringer(bell);
 	bell_drop(bell);

@@ -9,7 +9,7 @@
 static int read_page(const struct cancel_spool *spool, struct cancel_statistics *statistics, struct cancel_error *error)
 {
 	const char *why;
-	struct bell *bell = bell_hold(spool, false, &why);
+	struct bell *bell = bell_hold(spool, BELL_READ, &why);
 	bool whole;
 
 	if (!bell)

@@ -141,7 +141,7 @@ static struct ringing hold_bell(struct cancel_manager *manager)
 
 	if (spool_enter(manager->spool, NULL) < 0)
 		return ringing;
-	ringing.bell = bell_hold(manager->spool, true, &ringing.why);
+	ringing.bell = bell_hold(manager->spool, BELL_LISTEN, &ringing.why);
 	ringing.is_blind = manager->spool->filesystem.notice == NOTICE_BLIND;
 	ringing.armed_at = atomic_load(&manager->spool->replacements);
 	spool_leave(manager->spool);

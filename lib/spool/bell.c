@@ -14,8 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A bell that was deleted is found out this much later. Asking the kernel at each ring would cost half as much as the
- * ring. */
+/* A bell that was deleted is found out this much later. Asking the kernel at each ring would cost half as
+ * much as the ring. */
 #define LOOK_EVERY_NS (10 * NS_PER_MS)
 
 #define NOBODYS_WORD_AT 60 /* nobody sleeps on it */
@@ -65,18 +65,18 @@ void bell_drop(struct bell *bell)
 	free(bell);
 }
 
-/* Add one to the word at `at`, and wake all who sleep on the one at `woken_at`, in one call, which comes to waking one at
- * least. False: the page is not there. */
+/* Add one to the word at `at`, and wake all who sleep on the one at `woken_at`, in one call, which comes to
+ * waking one at least. False: the page is not there. */
 static bool add_and_wake(const struct bell *bell, size_t at, size_t woken_at)
 {
-	return syscall(SYS_futex, bell_address(bell, woken_at), FUTEX_WAKE_OP, INT_MAX, 0L, bell_address(bell, at),
-		       FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0)) >= 0;
+	return syscall(SYS_futex, bell_address(bell, woken_at), FUTEX_WAKE_OP, INT_MAX, 0L,
+		       bell_address(bell, at), FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0)) >= 0;
 }
 
 /* --- opening it --------------------------------------------------------------------------------------- */
 
-/* Who writes into a file that somebody else chose must not be led to one of his own: it has one name only, and belongs to
- * somebody who could do worse. */
+/* Who writes into a file that somebody else chose must not be led to one of his own: it has one name only,
+ * and belongs to somebody who could do worse. */
 static const char *judge(const struct cancel_spool *spool, const struct stat *stat)
 {
 	if (!S_ISREG(stat->st_mode))
@@ -106,7 +106,8 @@ static const char *map(const struct cancel_spool *spool, int fd, bool writable, 
 	page = mmap(NULL, BELL_SIZE, protection, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
 		return "the filesystem cannot map 'bell'";
-	*bell = (struct bell){.device = stat.st_dev, .inode = stat.st_ino, .fd = -1, .page = page, .holders = 1};
+	*bell = (struct bell){
+		.device = stat.st_dev, .inode = stat.st_ino, .fd = -1, .page = page, .holders = 1};
 	return NULL;
 }
 
@@ -335,8 +336,8 @@ int bell_take_ringing(const struct cancel_spool *spool)
 	if (!bell)
 		return -ENOENT;
 	bell_drop(bell);
-	/* Through a descriptor of its own: the locks of one never stand in its own way, so nobody in this process would
-	 * see it. */
+	/* Through a descriptor of its own: the locks of one never stand in its own way, so nobody in this
+	 * process would see it. */
 	fd = open_file(spool, &writable);
 	if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &lock) < 0) {
 		int code = -errno;

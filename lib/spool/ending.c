@@ -1,7 +1,7 @@
 /*
- * What is pending for a run's names is decided, and then its lease ends, under the lock of its task's name. So of two that
- * finish together, each of whom would leave the request to the other, the second finds no lease; and who waits for a
- * request never sees the lease gone and the request not decided.
+ * What is pending for a run's names is decided, and then its lease ends, under the lock of its task's name.
+ * So of two that finish together, each of whom would leave the request to the other, the second finds no
+ * lease; and who waits for a request never sees the lease gone and the request not decided.
  */
 #include "ending.h"
 
@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
-/* With the spool entered and the name locked: whether the request is left to another run. One for this run alone never is. */
+/* With the spool entered and the name locked: whether the request is left to another run. One for this run
+ * alone never is. */
 static int is_left_to_another(const struct cancel_spool *spool, const struct ending *ending,
 			      const struct entry *entry, struct cancel_error *error)
 {
@@ -24,12 +25,14 @@ static bool nothing_stands(const struct cancel_spool *spool, const struct entry 
 {
 	struct stat stat;
 
-	return fstatat(spool->fds[SPOOL_PENDING], entry->file, &stat, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+	return fstatat(spool->fds[SPOOL_PENDING], entry->file, &stat, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == ENOENT;
 }
 
 /* 1 when something was pending for the name and is decided, 0, or a failure. */
-static int decide_locked(const struct cancel_spool *spool, const struct ending *ending, const struct entry *entry,
-			 struct cancel_request *decided, struct cancel_error *error)
+static int decide_locked(const struct cancel_spool *spool, const struct ending *ending,
+			 const struct entry *entry, struct cancel_request *decided,
+			 struct cancel_error *error)
 {
 	struct decision decision = {NULL, ending->outcome, ending->detail, ending->run};
 	struct cancel_error problem;
@@ -88,8 +91,8 @@ static int decide_own(struct cancel_spool *spool, const struct ending *ending, c
 	return ending->run ? decide_if_any(spool, ending, own, decided, error) : 0;
 }
 
-/* Last, because the lease ends with it. What is wrong with the run's own name (`own_failed`) does not keep it waiting, but
- * then the lease is kept. */
+/* Last, because the lease ends with it. What is wrong with the run's own name (`own_failed`) does not keep it
+ * waiting, but then the lease is kept. */
 static int decide_task(struct cancel_spool *spool, const struct ending *ending, const struct entry *task,
 		       bool own_failed, struct cancel_request *decided, struct cancel_error *error)
 {

@@ -15,8 +15,9 @@ struct ending {
 	const struct cancel_request *group;
 };
 
-/* Decide what is pending for the run's own names, or tell that it stopped for a group. As cancel_spool_acknowledge;
- * `decided` may be NULL. After a failure the run may have lost its lease all the same. */
+/* Decide what is pending for the run's own names, or tell that it stopped for a group. As
+ * cancel_spool_acknowledge; `decided` may be NULL. After a failure the run may have lost its lease all the
+ * same. */
 int ending_tell(struct cancel_spool *spool, const struct ending *ending, struct cancel_request decided[2],
 		struct cancel_error *error);
 

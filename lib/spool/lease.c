@@ -23,8 +23,8 @@
 
 /* --- the lock ----------------------------------------------------------------------------------------- */
 
-/* A run holds all bytes. Who clears a dead one away holds all but the first, and who asks asks for the first: so those
- * exclude each other and are refused by a run, and nobody takes them for one. */
+/* A run holds all bytes. Who clears a dead one away holds all but the first, and who asks asks for the first:
+ * so those exclude each other and are refused by a run, and nobody takes them for one. */
 enum bytes {
 	ALL_BYTES,
 	FIRST_BYTE,
@@ -126,10 +126,11 @@ static json_t *ids_of(const struct cancel_run *run)
 static char *text_of(const struct cancel_spool *spool, const struct cancel_run *run)
 {
 	char started[CANCEL_TIME_SIZE], *text;
-	json_t *json = json_pack("{s:s, s:s?, s:o, s:i, s:I, s:s?, s:s?, s:s, s:s}", "task_id", run->task_id, "run",
-				 run->run, "also", ids_of(run), "pid", getpid(), "uid", (json_int_t)geteuid(), "host",
-				 spool->host, "program", record_program(), "started_at",
-				 cancel_time_format(started, run->started_at_us), "boot_id", clock_boot_id());
+	json_t *json =
+		json_pack("{s:s, s:s?, s:o, s:i, s:I, s:s?, s:s?, s:s, s:s}", "task_id", run->task_id, "run",
+			  run->run, "also", ids_of(run), "pid", getpid(), "uid", (json_int_t)geteuid(),
+			  "host", spool->host, "program", record_program(), "started_at",
+			  cancel_time_format(started, run->started_at_us), "boot_id", clock_boot_id());
 
 	text = json ? json_dumps(json, 0) : NULL;
 	json_decref(json);
@@ -172,7 +173,8 @@ static int put_somewhere(const struct cancel_spool *spool, const char *draft, co
 		code = draft_random_id(id);
 		if (code < 0)
 			break;
-		(void)snprintf(file, LEASE_FILE_SIZE, "%s" LEASE_SEPARATOR "%.*s", name, LEASE_MARK_LENGTH, id);
+		(void)snprintf(file, LEASE_FILE_SIZE, "%s" LEASE_SEPARATOR "%.*s", name, LEASE_MARK_LENGTH,
+			       id);
 		code = put(spool, draft, file);
 	}
 	return code;
@@ -186,7 +188,8 @@ static int take(const struct cancel_spool *spool, const char *name, const char *
 	if (code < 0)
 		return code;
 	(void)snprintf(draft, sizeof draft, "%s" DRAFT_SUFFIX, id);
-	fd = openat(spool->fds[SPOOL_TMP], draft, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, spool->lock_mode);
+	fd = openat(spool->fds[SPOOL_TMP], draft, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    spool->lock_mode);
 	if (fd < 0)
 		return -errno;
 	code = write_locked(spool, fd, text);
@@ -200,8 +203,8 @@ static int take(const struct cancel_spool *spool, const char *name, const char *
 	return code;
 }
 
-static int take_named(struct cancel_spool *spool, const struct cancel_run *run, const char *text, struct lease *lease,
-		      struct cancel_error *error)
+static int take_named(struct cancel_spool *spool, const struct cancel_run *run, const char *text,
+		      struct lease *lease, struct cancel_error *error)
 {
 	char name[NAME_SIZE];
 	int code = spool_keep_runs(spool, error);
@@ -261,8 +264,8 @@ void lease_let_go(struct lease *lease)
 	lease->fd = -1;
 }
 
-/* Removed while it is locked: nobody finds it dead. In a directory that has taken the place of this one stands another
- * file, or none. */
+/* Removed while it is locked: nobody finds it dead. In a directory that has taken the place of this one
+ * stands another file, or none. */
 void lease_drop_entered(const struct cancel_spool *spool, struct lease *lease)
 {
 	if (stands(spool, lease))
@@ -302,13 +305,14 @@ static void read_also(json_t *json, struct cancel_run *run)
 	json_t *list = json_object_get(json, "also"), *value;
 	size_t index;
 
-	json_array_foreach (list, index, value)
-		if (json_is_string(value) && json_string_length(value) > 0 &&
-		    json_string_length(value) <= CANCEL_TASK_ID_MAX && run->also_count < CANCEL_TASK_ALSO_MAX)
-			run->also[run->also_count++] = json_string_value(value);
+	json_array_foreach(list, index, value) if (json_is_string(value) && json_string_length(value) > 0 &&
+						   json_string_length(value) <= CANCEL_TASK_ID_MAX &&
+						   run->also_count < CANCEL_TASK_ALSO_MAX)
+		run->also[run->also_count++] = json_string_value(value);
 }
 
-/* The name is what counts; the text must agree with it, or where it is of no use the name says what it can. */
+/* The name is what counts; the text must agree with it, or where it is of no use the name says what it can.
+ */
 static bool identify(json_t *json, const char *file, struct name_ids *ids, struct cancel_run *run)
 {
 	char name[NAME_SIZE];
@@ -345,7 +349,8 @@ static void describe(json_t *json, const struct stat *stat, struct cancel_run *r
 
 static bool may_count(const struct cancel_spool *spool, const struct stat *stat)
 {
-	return stat->st_size <= CANCEL_RECORD_MAX && (!spool->options.trusted_count || spool_trusts(spool, stat->st_uid));
+	return stat->st_size <= CANCEL_RECORD_MAX &&
+	       (!spool->options.trusted_count || spool_trusts(spool, stat->st_uid));
 }
 
 /* What it says; NULL where that is of no use. */
@@ -381,8 +386,8 @@ static bool read_alive(const struct cancel_spool *spool, int dir_fd, const char 
 	return true;
 }
 
-static int show(struct cancel_spool *spool, const struct scan *scan, const char *file, cancel_run_visit *visit,
-		void *arg)
+static int show(struct cancel_spool *spool, const struct scan *scan, const char *file,
+		cancel_run_visit *visit, void *arg)
 {
 	struct name_ids ids;
 	struct cancel_run run;
@@ -396,7 +401,8 @@ static int show(struct cancel_spool *spool, const struct scan *scan, const char 
 	return code;
 }
 
-int cancel_spool_runs(struct cancel_spool *spool, cancel_run_visit *visit, void *arg, struct cancel_error *error)
+int cancel_spool_runs(struct cancel_spool *spool, cancel_run_visit *visit, void *arg,
+		      struct cancel_error *error)
 {
 	struct scan scan;
 	const char *file;

@@ -6,20 +6,24 @@
 #include <errno.h>
 #include <fcntl.h>
 
-static int read_page(const struct cancel_spool *spool, struct cancel_statistics *statistics, struct cancel_error *error)
+static int read_page(const struct cancel_spool *spool, struct cancel_statistics *statistics,
+		     struct cancel_error *error)
 {
 	const char *why;
 	struct bell *bell = bell_hold(spool, BELL_READ, &why);
 	bool whole;
 
 	if (!bell)
-		return error_set(error, -ENOTSUP, "cannot read the statistics of spool '%s': %s", SPOOL_QUOTE(spool), why);
+		return error_set(error, -ENOTSUP, "cannot read the statistics of spool '%s': %s",
+				 SPOOL_QUOTE(spool), why);
 	whole = bell_read(bell, BELL_COUNTS_AT, statistics->counts, CANCEL_COUNTS) &&
 		bell_read(bell, BELL_NOTICE_AT, statistics->notice.buckets, CANCEL_HISTOGRAM_BUCKETS) &&
 		bell_read(bell, BELL_STOP_AT, statistics->stop.buckets, CANCEL_HISTOGRAM_BUCKETS);
 	bell_drop(bell);
-	return whole ? 0 : error_set(error, -ENOTSUP, "cannot read the statistics of spool '%s': 'bell' is too short",
-				     SPOOL_QUOTE(spool));
+	return whole ? 0
+		     : error_set(error, -ENOTSUP,
+				 "cannot read the statistics of spool '%s': 'bell' is too short",
+				 SPOOL_QUOTE(spool));
 }
 
 /* Nobody has rung or slept yet. */
@@ -73,9 +77,9 @@ const char *cancel_count_text(enum cancel_count count)
 {
 	static const char *const words[CANCEL_COUNTS] = {
 		[CANCEL_COUNT_REQUESTED] = "requested", [CANCEL_COUNT_MERGED] = "merged",
-		[CANCEL_COUNT_NOTICED] = "noticed",	[CANCEL_COUNT_STOPPED] = "stopped",
-		[CANCEL_COUNT_FINISHED] = "finished",	[CANCEL_COUNT_FAILED] = "failed",
-		[CANCEL_COUNT_REFUSED] = "refused",	[CANCEL_COUNT_WITHDRAWN] = "withdrawn",
+		[CANCEL_COUNT_NOTICED] = "noticed",     [CANCEL_COUNT_STOPPED] = "stopped",
+		[CANCEL_COUNT_FINISHED] = "finished",   [CANCEL_COUNT_FAILED] = "failed",
+		[CANCEL_COUNT_REFUSED] = "refused",     [CANCEL_COUNT_WITHDRAWN] = "withdrawn",
 		[CANCEL_COUNT_EXPIRED] = "expired",
 	};
 

@@ -12,14 +12,16 @@ void cancel_task_options_init(struct cancel_task_options *options)
 	*options = (struct cancel_task_options){.timeout_ns = CANCEL_FOREVER};
 }
 
-static int check_ids(const char *task_id, const struct cancel_task_options *options, struct cancel_error *error)
+static int check_ids(const char *task_id, const struct cancel_task_options *options,
+		     struct cancel_error *error)
 {
 	int code = name_check_id(task_id, CANCEL_TASK_ID_MAX, "task id", error);
 
 	if (code == 0 && options->run)
 		code = name_check_id(options->run, CANCEL_RUN_ID_MAX, "run id", error);
 	if (code == 0 && options->also_count > CANCEL_TASK_ALSO_MAX)
-		return error_set(error, -EINVAL, "task '%s' listens to %zu further ids; at most %d are allowed",
+		return error_set(error, -EINVAL,
+				 "task '%s' listens to %zu further ids; at most %d are allowed",
 				 QUOTE(task_id), options->also_count, CANCEL_TASK_ALSO_MAX);
 	for (size_t i = 0; code == 0 && i < options->also_count; i++)
 		code = name_check_id(options->also[i], CANCEL_TASK_ID_MAX, "further id", error);
@@ -33,7 +35,8 @@ static int set_deadline(struct task *task, int64_t timeout_ns)
 	if (timeout_ns == CANCEL_FOREVER)
 		return 0;
 	if (task->manager->options.thread)
-		return cancel_deadline_set(&task->deadline, &task->face.source, timeout_ns, &task_deadline_cause);
+		return cancel_deadline_set(&task->deadline, &task->face.source, timeout_ns,
+					   &task_deadline_cause);
 	if (__builtin_add_overflow(clock_monotonic_ns(), timeout_ns, &task->deadline_ns))
 		task->deadline_ns = CANCEL_FOREVER;
 	return 0;
@@ -44,7 +47,8 @@ static int follow(struct task *task, const struct cancel_task_options *options, 
 	int code = set_deadline(task, options->timeout_ns);
 
 	if (code < 0)
-		return error_system(error, code, "cannot set the deadline of task '%s'", QUOTE(task->listeners[0].id));
+		return error_system(error, code, "cannot set the deadline of task '%s'",
+				    QUOTE(task->listeners[0].id));
 	task->has_parent = cancel_token_possible(options->parent);
 	task->parent_token = options->parent;
 	if (task->has_parent)
@@ -113,8 +117,8 @@ static int look_first(struct task *task, struct cancel_error *error)
 	return code;
 }
 
-/* A lease is for others: a full disk keeps nobody from running, and is told. A want of descriptors does, because the program
- * would meet it again and again. */
+/* A lease is for others: a full disk keeps nobody from running, and is told. A want of descriptors does,
+ * because the program would meet it again and again. */
 static int begin_lease(struct task *task, struct cancel_error *error)
 {
 	struct cancel_error problem;

@@ -17,7 +17,8 @@ int64_t due_at_ns(const struct task *task, int64_t now_ns)
 	if (!effect_at_us)
 		return CANCEL_FOREVER;
 	left_us = effect_at_us - clock_realtime_us();
-	return left_us < DUE_WALL_CLOCK_NS / NS_PER_US ? now_ns + left_us * NS_PER_US : now_ns + DUE_WALL_CLOCK_NS;
+	return left_us < DUE_WALL_CLOCK_NS / NS_PER_US ? now_ns + left_us * NS_PER_US
+						       : now_ns + DUE_WALL_CLOCK_NS;
 }
 
 bool due_pass_deadline(struct task *task, int64_t now_ns)

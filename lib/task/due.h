@@ -13,8 +13,8 @@ bool due_by_clock(const struct task *task);
 /* When to look for the next one that does, by CLOCK_MONOTONIC; CANCEL_FOREVER: none is known. */
 int64_t due_at_ns(const struct task *task, int64_t now_ns);
 
-/* Cancel the task if its time is over, by CLOCK_MONOTONIC or the coarse clock, which is never ahead. Says whether it is; a
- * callback may have ended the task then. With a thread the dispatcher does it. */
+/* Cancel the task if its time is over, by CLOCK_MONOTONIC or the coarse clock, which is never ahead. Says
+ * whether it is; a callback may have ended the task then. With a thread the dispatcher does it. */
 bool due_pass_deadline(struct task *task, int64_t now_ns);
 
 /* The bell has rung for it since the last time. Without the lock. */

@@ -84,8 +84,8 @@ static const struct cancel_request *group_of(const struct task *task, const stru
 	return id && strcmp(id, task->listeners[0].id) ? cancel_cause_request(cause) : NULL;
 }
 
-static int tell(struct task *task, enum cancel_outcome outcome, const char *detail, const struct silence *silence,
-		struct cancel_error *error)
+static int tell(struct task *task, enum cancel_outcome outcome, const char *detail,
+		const struct silence *silence, struct cancel_error *error)
 {
 	struct ending ending = {
 		.task_id = task->listeners[0].id,
@@ -116,8 +116,8 @@ void task_abandon(struct task *task)
 	task_close(task);
 }
 
-/* In the child of a fork. The parent token's source may have a copy of the link, and a callback of the task may be what
- * forked: then its memory stays where it is. */
+/* In the child of a fork. The parent token's source may have a copy of the link, and a callback of the task
+ * may be what forked: then its memory stays where it is. */
 static int free_inherited(struct task *task)
 {
 	bool is_held = task->has_parent || task_is_cancelled(task);

@@ -45,7 +45,8 @@ void hints_read_words(struct cancel_manager *manager)
 		return;
 	if (!hints->words)
 		hints->words = malloc(BELL_WORDS * sizeof *hints->words);
-	hints->words_are_read = hints->words && bell_read(hints->bell, BELL_WORDS_AT, hints->words, BELL_WORDS);
+	hints->words_are_read =
+		hints->words && bell_read(hints->bell, BELL_WORDS_AT, hints->words, BELL_WORDS);
 }
 
 void hints_forget_words(struct cancel_manager *manager)
@@ -86,12 +87,15 @@ bool hints_add(const struct cancel_manager *manager, const struct task *task, co
 	return true;
 }
 
-void hints_add_every(const struct cancel_manager *manager, const uint32_t every[BELL_EVERY_COUNT], struct sleep_set *set)
+void hints_add_every(const struct cancel_manager *manager, const uint32_t every[BELL_EVERY_COUNT],
+		     struct sleep_set *set)
 {
 	for (size_t i = 0; i < BELL_EVERY_COUNT; i++)
-		if (i != CANCEL_COUNT_NOTICED && i != CANCEL_COUNT_EXPIRED) /* those are counted, and ring for nobody */
-			(void)sleep_add(set, bell_address(manager->hints.bell, bell_count_at((enum cancel_count)i)), every[i],
-				true);
+		if (i != CANCEL_COUNT_NOTICED &&
+		    i != CANCEL_COUNT_EXPIRED) /* those are counted, and ring for nobody */
+			(void)sleep_add(
+				set, bell_address(manager->hints.bell, bell_count_at((enum cancel_count)i)),
+				every[i], true);
 }
 
 struct bell *hints_hold_asleep(struct cancel_manager *manager)
@@ -237,7 +241,8 @@ static int open_inotify(struct cancel_manager *manager)
 static bool listens_to_file(const struct task *task, const struct name_ids *ids, const char *raw)
 {
 	for (size_t i = 0; i < task->count; i++)
-		if (!strcmp(task->listeners[i].id, ids ? ids->task_id : raw) || !strcmp(task->listeners[i].id, raw))
+		if (!strcmp(task->listeners[i].id, ids ? ids->task_id : raw) ||
+		    !strcmp(task->listeners[i].id, raw))
 			return true;
 	return false;
 }
@@ -334,9 +339,10 @@ int hints_open(struct cancel_manager *manager, struct cancel_error *error)
 		return 0;
 	if (wanted == CANCEL_NOTICE_INOTIFY) {
 		code = use_inotify(manager, NULL);
-		return code == -ENOTSUP ? refuse(manager, "its filesystem does not tell of every change by it", error)
-		       : code < 0       ? refuse(manager, strerrordesc_np(-code), error)
-					: 0;
+		return code == -ENOTSUP
+			       ? refuse(manager, "its filesystem does not tell of every change by it", error)
+		       : code < 0 ? refuse(manager, strerrordesc_np(-code), error)
+				  : 0;
 	}
 	ringing = hold_bell(manager);
 	if (!ringing.bell && wanted == CANCEL_NOTICE_BELL)
@@ -361,8 +367,9 @@ static void renew_inotify(struct cancel_manager *manager)
 
 bool hints_are_stale(const struct cancel_manager *manager)
 {
-	return manager->hints.dirwatch && (manager->hints.is_gone || manager->hints.armed_at !=
-									     atomic_load(&manager->spool->replacements));
+	return manager->hints.dirwatch &&
+	       (manager->hints.is_gone ||
+		manager->hints.armed_at != atomic_load(&manager->spool->replacements));
 }
 
 /* The usual round: it is the bell of the directory that was looked at last, and whole. */

@@ -1,6 +1,6 @@
 /*
- * How a manager learns that it should look: the bell, inotify, or nothing but the time. All three only say that something
- * may have changed.
+ * How a manager learns that it should look: the bell, inotify, or nothing but the time. All three only say
+ * that something may have changed.
  */
 #ifndef TASK_HINTS_H
 #define TASK_HINTS_H
@@ -25,14 +25,17 @@ bool hints_read_every(const struct cancel_manager *manager, uint32_t every[BELL_
 /* Read all words now, where that is cheaper, for hints_hear until hints_forget_words. */
 void hints_read_words(struct cancel_manager *manager);
 void hints_forget_words(struct cancel_manager *manager);
-/* Whether it has rung for the task since the caller's `heard`, its words one after the other, which is brought up to now. */
+/* Whether it has rung for the task since the caller's `heard`, its words one after the other, which is
+ * brought up to now. */
 bool hints_hear(const struct cancel_manager *manager, const struct task *task, uint32_t *heard);
 /* Sleep until it rings for the task, since `heard`; false: no room. */
 bool hints_add(const struct cancel_manager *manager, const struct task *task, const uint32_t *heard,
 	       struct sleep_set *set);
 /* Sleep until it rings at all. */
-void hints_add_every(const struct cancel_manager *manager, const uint32_t every[BELL_EVERY_COUNT], struct sleep_set *set);
-/* Hold the bell that there is, if any, while this thread sleeps on it; and drop it, awake again. With the lock. */
+void hints_add_every(const struct cancel_manager *manager, const uint32_t every[BELL_EVERY_COUNT],
+		     struct sleep_set *set);
+/* Hold the bell that there is, if any, while this thread sleeps on it; and drop it, awake again. With the
+ * lock. */
 struct bell *hints_hold_asleep(struct cancel_manager *manager);
 void hints_drop_awake(struct cancel_manager *manager, struct bell *bell);
 /* In the child of a fork nobody sleeps. */

@@ -65,7 +65,8 @@ static int look_now(struct task *task, struct cancel_error *error)
 	return answer;
 }
 
-/* With the lock, which is let go of meanwhile, so that its owner may end the task only after that. As cancel_task_check. */
+/* With the lock, which is let go of meanwhile, so that its owner may end the task only after that. As
+ * cancel_task_check. */
 static int look_for(struct task *task, struct cancel_error *error)
 {
 	struct cancel_manager *manager = task->manager;
@@ -92,7 +93,8 @@ static bool listens(const struct task *task, const char *task_id)
 	return false;
 }
 
-/* With the lock: one that listens, and was not visited since: whoever came later saw what was asked before. */
+/* With the lock: one that listens, and was not visited since: whoever came later saw what was asked before.
+ */
 static struct task *next_listener(const struct cancel_manager *manager, const char *task_id, unsigned visit)
 {
 	struct task *task = manager->first;
@@ -101,7 +103,6 @@ static struct task *next_listener(const struct cancel_manager *manager, const ch
 		task = task->next;
 	return task;
 }
-
 
 /* Those of this process need not wait for the bell. */
 static void look_for_listeners(struct cancel_manager *manager, const char *task_id)
@@ -137,7 +138,8 @@ int cancel_manager_cancel(struct cancel_manager *manager, const char *task_id, c
 
 /* --- asking and forgetting ---------------------------------------------------------------------------- */
 
-int cancel_manager_is_cancelled(struct cancel_manager *manager, const char *task_id, struct cancel_error *error)
+int cancel_manager_is_cancelled(struct cancel_manager *manager, const char *task_id,
+				struct cancel_error *error)
 {
 	int code = manager_refuse_inherited(manager, error);
 	struct task *task;

@@ -10,12 +10,13 @@
 
 /* --- finding ------------------------------------------------------------------------------------------ */
 
-static int ask(struct task *task, size_t index, bool drops, struct cancel_request *request, struct cancel_error *error)
+static int ask(struct task *task, size_t index, bool drops, struct cancel_request *request,
+	       struct cancel_error *error)
 {
 	const struct listener *listener = &task->listeners[index];
 
-	return spool_check_run(task_spool(task), listener->id, index == 0 ? task->run : NULL, &listener->mark, drops, request,
-			 error);
+	return spool_check_run(task_spool(task), listener->id, index == 0 ? task->run : NULL, &listener->mark,
+			       drops, request, error);
 }
 
 static void keep_sooner(int64_t *sooner_us, int64_t time_us)
@@ -24,8 +25,9 @@ static void keep_sooner(int64_t *sooner_us, int64_t time_us)
 		*sooner_us = time_us;
 }
 
-/* A time that is still to come stays, even if nothing was found that takes effect then: another look may have begun after
- * this one and ended before it. One that has come is forgotten: what was to take effect has, or it was withdrawn. */
+/* A time that is still to come stays, even if nothing was found that takes effect then: another look may have
+ * begun after this one and ended before it. One that has come is forgotten: what was to take effect has, or
+ * it was withdrawn. */
 static void keep_time(struct task *task, int64_t found_us)
 {
 	int64_t known_us = atomic_load(&task->effect_at_us);
@@ -137,7 +139,8 @@ static bool cancel_deferred(struct task *task, struct finding *finding)
 	cancel_cause_drop(cause);
 	if (cancelled >= 0)
 		return true;
-	(void)error_system(&problem, cancelled, "cannot cancel task '%s': no thread can be had for its callbacks",
+	(void)error_system(&problem, cancelled,
+			   "cannot cancel task '%s': no thread can be had for its callbacks",
 			   QUOTE(task->listeners[0].id));
 	trouble_note(task, TROUBLE_LOOK, &problem);
 	return false;

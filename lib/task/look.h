@@ -11,20 +11,21 @@ struct finding {
 	struct cancel_error problem;
 };
 
-/* Ask the spool for every id that the task listens to. A yes for one outweighs a failure with another. Without `drops`, for
- * who was rung, drops are not looked for. Touches files. */
+/* Ask the spool for every id that the task listens to. A yes for one outweighs a failure with another.
+ * Without `drops`, for who was rung, drops are not looked for. Touches files. */
 void look_find(struct task *task, bool drops, struct finding *finding);
 
-/* Now and then, before that: the bell and the leases may have been removed, and the directory replaced. Touches files. */
+/* Now and then, before that: the bell and the leases may have been removed, and the directory replaced.
+ * Touches files. */
 void look_keep_up(struct cancel_manager *manager);
 void look_keep_lease(struct task *task);
 
-/* Cancel the task here, callbacks included, if that was found, and tell of trouble. Returns the answer. The task may have
- * been ended by a callback. */
+/* Cancel the task here, callbacks included, if that was found, and tell of trouble. Returns the answer. The
+ * task may have been ended by a callback. */
 int look_act(struct task *task, struct finding *finding);
 
-/* The same for a thread that is nobody's: the callbacks are the dispatcher's. False: it could not be started, and the task
- * is not cancelled; to be tried again. */
+/* The same for a thread that is nobody's: the callbacks are the dispatcher's. False: it could not be started,
+ * and the task is not cancelled; to be tried again. */
 bool look_act_deferred(struct task *task, struct finding *finding);
 
 #endif

@@ -26,8 +26,10 @@ int manager_refuse_inherited(const struct cancel_manager *manager, struct cancel
 {
 	if (!manager->is_inherited)
 		return 0;
-	return error_set(error, -EPERM, "the manager of spool '%s' is that of the process that forked this one; open one "
-			 "here", SPOOL_QUOTE(manager->spool));
+	return error_set(error, -EPERM,
+			 "the manager of spool '%s' is that of the process that forked this one; open one "
+			 "here",
+			 SPOOL_QUOTE(manager->spool));
 }
 
 /* --- opening ------------------------------------------------------------------------------------------ */
@@ -40,7 +42,8 @@ void cancel_manager_options_init(struct cancel_manager_options *options)
 static int check_options(const struct cancel_manager_options *options, struct cancel_error *error)
 {
 	if (options->notice < CANCEL_NOTICE_AUTO || options->notice > CANCEL_NOTICE_POLL)
-		return error_set(error, -EINVAL, "manager option 'notice': expected auto, bell, inotify or poll");
+		return error_set(error, -EINVAL,
+				 "manager option 'notice': expected auto, bell, inotify or poll");
 	if (options->notice == CANCEL_NOTICE_INOTIFY && !options->thread)
 		return error_set(error, -EINVAL, "manager option 'notice': inotify needs a thread");
 	if (options->poll_interval_ms < CANCEL_ROUND_MIN_MS || options->poll_interval_ms > POLL_MAX_MS)
@@ -92,8 +95,9 @@ static int start_thread(struct cancel_manager *manager, struct cancel_error *err
 
 	if (code == 0)
 		code = watcher_start(manager);
-	return code == 0 ? 0 : error_system(error, code, "cannot start a thread for spool '%s'",
-					    SPOOL_QUOTE(manager->spool));
+	return code == 0 ? 0
+			 : error_system(error, code, "cannot start a thread for spool '%s'",
+					SPOOL_QUOTE(manager->spool));
 }
 
 static int begin(struct cancel_manager *manager, const struct cancel_spool_options *spool_options,

@@ -56,17 +56,17 @@ struct cancel_manager {
 	bool is_inherited;                     /* by fork */
 
 	pthread_mutex_t leases; /* held while one is looked at and taken anew */
-	pthread_mutex_t keys; /* held while a key's task is looked for and begun */
-	pthread_mutex_t lock; /* everything below; never while a file is touched, but for the bell */
+	pthread_mutex_t keys;   /* held while a key's task is looked for and begun */
+	pthread_mutex_t lock;   /* everything below; never while a file is touched, but for the bell */
 	pthread_cond_t unused;
-	struct task *alive; /* all, from before they have a lease until they have none, for fork */
-	struct task *first; /* those that are looked for */
+	struct task *alive;  /* all, from before they have a lease until they have none, for fork */
+	struct task *first;  /* those that are looked for */
 	struct task *cursor; /* the next that the thread comes to */
 	size_t listeners;    /* ids that all tasks listen to */
 	struct hints hints;
 	struct watcher watcher;
 	unsigned visits;
-	unsigned replacements; /* of the spool's directory, that were told */
+	unsigned replacements;       /* of the spool's directory, that were told */
 	unsigned troubles;           /* of all tasks */
 	struct cancel_error trouble; /* the latest; code 0: none */
 	atomic_bool is_troubled;

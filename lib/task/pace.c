@@ -29,7 +29,8 @@ static int64_t clamped(const struct pace *pace, int64_t pause_ns, int64_t longes
 
 void pace_next(struct pace *pace, int64_t now_ns, int64_t longest_pause_ms, bool is_complete)
 {
-	pace->pause_ns = is_complete ? LONGEST_NS : clamped(pace, 2 * pace->pause_ns, longest_pause_ms * NS_PER_MS);
+	pace->pause_ns =
+		is_complete ? LONGEST_NS : clamped(pace, 2 * pace->pause_ns, longest_pause_ms * NS_PER_MS);
 	pace->round_ns = now_ns + jittered(pace->pause_ns, now_ns);
 }
 

@@ -5,8 +5,8 @@
 #include <cancel/cause.h>
 #include <cancel/request.h>
 
-/* A cause of `request`, which is taken over, for the listener with `id`; held once. NULL where memory has run out: then
- * `request` is cleared. */
+/* A cause of `request`, which is taken over, for the listener with `id`; held once. NULL where memory has run
+ * out: then `request` is cleared. */
 const struct cancel_cause *reason_new(struct cancel_request *request, const char *id);
 
 /* What it is made from; NULL for every other cause. */

@@ -1,6 +1,6 @@
 /*
- * The child of a fork has a copy of each manager, with the parent's leases in it, which would keep a dead run of the parent
- * alive: they are let go of at once. The rest is left for the child to close.
+ * The child of a fork has a copy of each manager, with the parent's leases in it, which would keep a dead run
+ * of the parent alive: they are let go of at once. The rest is left for the child to close.
  */
 #include "registry.h"
 

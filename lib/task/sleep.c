@@ -27,8 +27,8 @@ static const struct timespec *time_at(struct timespec *time, int64_t at_ns)
 	return time;
 }
 
-/* Before Linux 5.16, in a sandbox that knows nothing newer, and where the bell was cut short: on the first word, which is
- * always one of this process. */
+/* Before Linux 5.16, in a sandbox that knows nothing newer, and where the bell was cut short: on the first
+ * word, which is always one of this process. */
 static void sleep_a_turn(const struct sleep_set *set, int64_t until_ns)
 {
 	int64_t turn_ns = clock_monotonic_ns() + CANCEL_ROUND_MIN_MS * NS_PER_MS;
@@ -42,7 +42,8 @@ void sleep_until(const struct sleep_set *set, int64_t until_ns)
 {
 	struct timespec time;
 
-	if (syscall(SYS_futex_waitv, set->words, set->count, 0, time_at(&time, until_ns), CLOCK_MONOTONIC) >= 0 ||
+	if (syscall(SYS_futex_waitv, set->words, set->count, 0, time_at(&time, until_ns), CLOCK_MONOTONIC) >=
+		    0 ||
 	    errno == EAGAIN || errno == EINTR || errno == ETIMEDOUT)
 		return;
 	sleep_a_turn(set, until_ns);

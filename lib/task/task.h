@@ -32,20 +32,24 @@ struct task {
 
 	/* With the manager's lock. */
 	struct task *next_alive, **link_alive;
-	struct task *next, **link; /* among those that are looked for; link is NULL when it is not there */
-	unsigned users;            /* threads that look for it, and are not its owner's */
-	bool has_begun;            /* cancel_task_begin has come to its end */
-	bool is_due;               /* the thread shall look for it */
+	struct task *next, **link;   /* among those that are looked for; link is NULL when it is not there */
+	unsigned users;              /* threads that look for it, and are not its owner's */
+	bool has_begun;              /* cancel_task_begin has come to its end */
+	bool is_due;                 /* the thread shall look for it */
 	uint64_t troubles[TROUBLES]; /* of each sort: a hash of its sentence; 0: there is none */
-	unsigned visit;            /* cancel_manager_cancel has been here */
+	unsigned visit;              /* cancel_manager_cancel has been here */
 
-	_Atomic int64_t effect_at_us; /* the next request that is known takes effect then, by the wall clock; 0: none */
-	_Atomic bool looks_now;       /* one checkpoint at a time */
-	_Atomic long tick;            /* nanoseconds of the coarse clock's second when a checkpoint last asked the bell */
-	int64_t look_at_ns; /* by the coarse clock, for whoever looks now: then it is looked whatever the bell says */
-	int64_t deadline_ns;          /* without a thread, by CLOCK_MONOTONIC; CANCEL_FOREVER: none */
+	/* When the next request takes effect that is known, by the wall clock; 0: none is. */
+	_Atomic int64_t effect_at_us;
 
-	uint32_t heard[LISTENERS_MAX]; /* the listeners' words, read before the latest look; with the manager's lock */
+	/* Of checkpoints. */
+	_Atomic bool looks_now; /* one at a time */
+	_Atomic long tick;      /* tv_nsec of the coarse clock when one last asked the bell */
+	int64_t look_at_ns;     /* by that clock: look, whatever the bell says; for who looks now */
+	int64_t deadline_ns;    /* without a thread, by CLOCK_MONOTONIC; CANCEL_FOREVER: none */
+
+	/* The listeners' words, read before the latest look; with the manager's lock. */
+	uint32_t heard[LISTENERS_MAX];
 	size_t count;
 	struct listener listeners[];
 };
@@ -66,7 +70,8 @@ static inline struct cancel_spool *task_spool(const struct task *task)
 }
 
 /* task.c. Without a place in its manager; NULL where memory has run out. */
-struct task *task_new(struct cancel_manager *manager, const char *task_id, const struct cancel_task_options *options);
+struct task *task_new(struct cancel_manager *manager, const char *task_id,
+		      const struct cancel_task_options *options);
 void task_free(struct task *task);
 
 /* Be looked for from here on. */
@@ -77,8 +82,8 @@ void task_come_back(struct task *task);
 /* It has no lease any more that a child would have a copy of. */
 void task_vanish(struct task *task);
 
-/* use.c. With the lock: a thread that is not its owner's looks for the task, and has looked. Meanwhile it may be ended by
- * that thread only, in a callback. */
+/* use.c. With the lock: a thread that is not its owner's looks for the task, and has looked. Meanwhile it may
+ * be ended by that thread only, in a callback. */
 struct task_use {
 	struct task *task; /* NULL: it was ended meanwhile */
 	struct task_use *outer;

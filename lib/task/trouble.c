@@ -85,7 +85,9 @@ void trouble_tell_replaced(struct cancel_manager *manager)
 	manager_unlock(manager);
 	if (!is_new)
 		return;
-	(void)error_set(&text, 0, "another directory stands in place of spool '%s', or of a directory in it, and was looked at",
-			SPOOL_QUOTE(manager->spool));
+	(void)error_set(
+		&text, 0,
+		"another directory stands in place of spool '%s', or of a directory in it, and was looked at",
+		SPOOL_QUOTE(manager->spool));
 	trouble_tell(manager, &text);
 }

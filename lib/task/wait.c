@@ -1,4 +1,5 @@
-/* Waiting for tasks. Where a thread looks for them this is waiting for their tokens; else the one who waits looks. */
+/* Waiting for tasks. Where a thread looks for them this is waiting for their tokens; else the one who waits
+ * looks. */
 #include "clock.h"
 #include "due.h"
 #include "hints.h"
@@ -18,9 +19,11 @@ struct wait {
 	size_t count;
 	struct ear {
 		bool is_rung;
-		uint32_t heard[LISTENERS_MAX]; /* apart from the task's, because others may wait for it or check it */
+		uint32_t heard[LISTENERS_MAX]; /* apart from the task's, because others may wait for it or
+						  check it */
 	} * ears;                              /* for each task */
-	struct cancel_source any; /* follows several, so that there is one word for what happens in this process */
+	struct cancel_source
+		any; /* follows several, so that there is one word for what happens in this process */
 	struct cancel_link *links;
 	const struct cancel_source *source; /* that, or the only task's */
 	int64_t until_ns;
@@ -75,7 +78,8 @@ static void hear_all(struct wait *wait)
 	manager_lock(wait->manager);
 	hints_read_words(wait->manager);
 	for (size_t i = 0; i < wait->count; i++)
-		wait->ears[i].is_rung = hints_hear(wait->manager, task_of(wait->tasks[i]), wait->ears[i].heard);
+		wait->ears[i].is_rung =
+			hints_hear(wait->manager, task_of(wait->tasks[i]), wait->ears[i].heard);
 	hints_forget_words(wait->manager);
 	manager_unlock(wait->manager);
 }
@@ -89,7 +93,8 @@ static int look_for_all(struct wait *wait)
 	hear_all(wait);
 	if (is_round) {
 		look_keep_up(wait->manager);
-		pace_next(&wait->pace, now_ns, wait->manager->options.poll_interval_ms, is_complete(wait->manager));
+		pace_next(&wait->pace, now_ns, wait->manager->options.poll_interval_ms,
+			  is_complete(wait->manager));
 	}
 	for (size_t i = 0; i < wait->count; i++)
 		if (look_for(wait, i, is_round))
@@ -253,10 +258,12 @@ int cancel_task_wait_any(struct cancel_task *const *tasks, size_t count, int64_t
 
 		if (manager->is_inherited)
 			return -EPERM;
-		if (manager->options.thread != has_thread || (!has_thread && manager != task_of(tasks[0])->manager))
+		if (manager->options.thread != has_thread ||
+		    (!has_thread && manager != task_of(tasks[0])->manager))
 			return -EINVAL;
 	}
-	return has_thread ? wait_with_thread(tasks, count, timeout_ns) : wait_without_thread(tasks, count, timeout_ns);
+	return has_thread ? wait_with_thread(tasks, count, timeout_ns)
+			  : wait_without_thread(tasks, count, timeout_ns);
 }
 
 int cancel_task_wait(struct cancel_task *task, int64_t timeout_ns)

@@ -1,6 +1,6 @@
 /*
- * The manager's thread: sleeps until there may be something to see, and cancels the tasks that are cancelled. Their
- * callbacks are the dispatcher's, so that one that takes long keeps no other task from being cancelled.
+ * The manager's thread: sleeps until there may be something to see, and cancels the tasks that are cancelled.
+ * Their callbacks are the dispatcher's, so that one that takes long keeps no other task from being cancelled.
  */
 #include "clock.h"
 #include "due.h"
@@ -19,7 +19,8 @@ static void mark_due(struct cancel_manager *manager, bool is_round)
 		hints_take_files(manager);
 	hints_read_words(manager);
 	for (struct task *task = manager->first; task; task = task->next)
-		if (!task_is_cancelled(task) && (hints_hear(manager, task, task->heard) || is_round || due_by_clock(task)))
+		if (!task_is_cancelled(task) &&
+		    (hints_hear(manager, task, task->heard) || is_round || due_by_clock(task)))
 			task->is_due = true;
 	hints_forget_words(manager);
 }
@@ -64,7 +65,8 @@ static bool look_for_due(struct cancel_manager *manager, bool is_round)
 		manager_lock(manager);
 		task_use_end(&use);
 		if (!done)
-			pace_try_again(&manager->watcher.pace, clock_monotonic_ns(), manager->options.poll_interval_ms);
+			pace_try_again(&manager->watcher.pace, clock_monotonic_ns(),
+				       manager->options.poll_interval_ms);
 		any = true;
 	}
 	return any;
@@ -97,7 +99,8 @@ static int64_t wake_time_ns(const struct cancel_manager *manager)
 
 	for (const struct task *task = manager->first; task; task = task->next)
 		if (!task_is_cancelled(task))
-			until_ns = sooner(until_ns, sooner(manager->watcher.pace.round_ns, due_at_ns(task, now_ns)));
+			until_ns = sooner(until_ns,
+					  sooner(manager->watcher.pace.round_ns, due_at_ns(task, now_ns)));
 	return until_ns;
 }
 
@@ -172,7 +175,8 @@ static void take_turn(struct cancel_manager *manager)
 	has_looked = look_for_due(manager, is_round);
 	if (is_round)
 		pace_note(&manager->watcher.pace, clock_monotonic_ns() - begun_ns);
-	/* Told to stop before the moment was taken, it would not be woken; nor where it is not told of changes. */
+	/* Told to stop before the moment was taken, it would not be woken; nor where it is not told of
+	 * changes. */
 	if (!has_looked && !manager->watcher.stops && !hints_are_stale(manager))
 		sleep_now(manager, &moment);
 }

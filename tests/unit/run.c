@@ -450,7 +450,7 @@ Test(run, the_visitor_may_use_the_spool)
 
 TASKING_MODES_TEST(run, all_of_many_are_shown)
 {
-	char id[16];
+	char id[32];
 
 	tasking_open(way);
 	for (int i = 0; i < MANY; i++) {

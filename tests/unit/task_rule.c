@@ -100,7 +100,7 @@ TASKING_TEST(task_rule, many_tasks_are_told_apart)
 {
 	enum { MANY = 40 };
 	struct cancel_task *tasks[MANY];
-	char id[16];
+	char id[32];
 
 	tasking_open(way);
 	for (int i = 0; i < MANY; i++) {

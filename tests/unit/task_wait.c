@@ -26,7 +26,7 @@ static size_t task_count;
 
 static void begin_many(size_t count)
 {
-	char id[16];
+	char id[32];
 
 	for (task_count = 0; task_count < count; task_count++) {
 		(void)snprintf(id, sizeof(id), "many_%zu", task_count);
@@ -297,7 +297,7 @@ TASKING_TEST(task_wait, further_ids_end_a_wait_for_many)
 TASKING_TEST(task_wait, without_a_thread_any_number_can_be_waited_for)
 {
 	struct token_thread waiter;
-	char id[16];
+	char id[32];
 
 	tasking_open(way);
 	begin_many(MANY);
@@ -319,7 +319,7 @@ TASKING_TEST(task_wait, as_many_as_the_kernel_takes_can_be_waited_for)
 {
 	size_t most = CANCEL_WAIT_ANY_MAX + (way->thread ? 0 : 1);
 	struct token_thread waiter;
-	char id[16];
+	char id[32];
 
 	if (way->notice != CANCEL_NOTICE_BELL)
 		return;

@@ -102,11 +102,10 @@ void task_vanish(struct task *task)
 {
 	struct cancel_manager *manager = task->manager;
 
-	if (!task->link_alive)
-		return;
 	manager_lock(manager);
-	*task->link_alive = task->next_alive;
-	if (task->next_alive)
+	if (task->link_alive)
+		*task->link_alive = task->next_alive;
+	if (task->link_alive && task->next_alive)
 		task->next_alive->link_alive = task->link_alive;
 	manager_unlock(manager);
 }

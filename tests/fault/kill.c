@@ -23,7 +23,8 @@
 enum {
 	TIMEOUT_S = 600,
 	SAMPLE = 8,
-	SURVIVORS_SHARE = 20, /* at most one in so many */
+	SURVIVORS_SHARE = 20,
+	RINGS_SHARE = 200, /* at most one in so many */
 	KILLED = 128 + 9,
 };
 
@@ -304,7 +305,7 @@ static int list_calls(const struct scenario *scenario, struct strace_call calls[
 	return count;
 }
 
-/* One in `share` calls may not be met; 0: all are. */
+/* One call, and one in `share`, may not be met. */
 static void walk_all_but(struct scenario scenario, int share)
 {
 	static struct strace_call calls[STRACE_CALLS_MAX];
@@ -315,15 +316,16 @@ static void walk_all_but(struct scenario scenario, int share)
 	for (int i = count - 1; i >= 0; i -= step, walked++)
 		killed += kill_at(&scenario, &calls[i]);
 	cr_assert_gt(walked, 0, "%s makes no calls", scenario.name);
-	cr_assert_leq(walked - killed, share ? walked / share : 0, "%s: %d of %d survived", scenario.name,
+	cr_assert_leq(walked - killed, walked / share + 1, "%s: %d of %d survived", scenario.name,
 		      walked - killed, walked);
 	(void)printf("kill: %s: killed at %d of %d calls, the spool was whole each time\n", scenario.name,
 		     killed, count);
 }
 
+/* A ring looks at the bell if the last one was some time ago, so a program on a busy machine makes a call more or less. */
 static void walk(struct scenario scenario)
 {
-	walk_all_but(scenario, 0);
+	walk_all_but(scenario, RINGS_SHARE);
 }
 
 /* Of a run: its threads, and how long it takes, make it do without a call at times, or make one more. */

@@ -397,5 +397,5 @@ int main(void)
 		"threads: %d threads on one spool for %d s, which was replaced %ld times: %ld operations, "
 		"%ld requests, %ld lost, %ld failures, %d descriptors kept\n",
 		ACTORS, seconds, swaps, done, accepted, lost, atomic_load(&failures), leaked);
-	return lost || atomic_load(&failures) || leaked;
+	return lost || atomic_load(&failures) || leaked > 0; /* less: the bell of the last spool was not read */
 }

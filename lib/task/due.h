@@ -7,6 +7,12 @@
 /* The wall clock may be set, and nobody is told: what takes effect by it is compared at least this often. */
 #define DUE_WALL_CLOCK_NS 1000000000LL
 
+/* Of two times the first to come. */
+static inline int64_t sooner(int64_t one, int64_t other)
+{
+	return one < other ? one : other;
+}
+
 /* A request that is known has taken effect. */
 bool due_by_clock(const struct task *task);
 

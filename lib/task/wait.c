@@ -125,11 +125,6 @@ static void add_words(const struct wait *wait, struct sleep_set *set)
 		}
 }
 
-static int64_t sooner(int64_t one, int64_t other)
-{
-	return one < other ? one : other;
-}
-
 static int64_t wake_time_ns(const struct wait *wait)
 {
 	int64_t now_ns = clock_monotonic_ns(), until_ns = sooner(wait->until_ns, wait->pace.round_ns);

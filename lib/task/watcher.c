@@ -87,11 +87,6 @@ static void take_moment(struct cancel_manager *manager, struct moment *moment)
 	moment->has_bell = hints_read_every(manager, moment->every);
 }
 
-static int64_t sooner(int64_t one, int64_t other)
-{
-	return one < other ? one : other;
-}
-
 /* Where there is no task nothing is looked for. */
 static int64_t wake_time_ns(const struct cancel_manager *manager)
 {

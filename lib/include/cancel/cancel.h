@@ -16,7 +16,9 @@
 #include <cancel/manager.h>
 #include <cancel/registration.h>
 #include <cancel/request.h>
+#include <cancel/rule.h>
 #include <cancel/run.h>
+#include <cancel/scheduler.h>
 #include <cancel/source.h>
 #include <cancel/spool.h>
 #include <cancel/statistics.h>
@@ -24,6 +26,7 @@
 #include <cancel/task.h>
 #include <cancel/text.h>
 #include <cancel/token.h>
+#include <cancel/tries.h>
 #include <cancel/version.h>
 #include <cancel/watch.h>
 

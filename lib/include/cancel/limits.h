@@ -40,5 +40,16 @@
 #define CANCEL_ROUND_MIN_MS 10         /* a sleeper's shortest pause between two looks, where nobody rings */
 #define CANCEL_ROUND_MAX_MS 30000      /* and its longest, where somebody rings for all */
 #define CANCEL_POLL_MAX 128            /* the caller's descriptors in one cancel_token_poll */
+#define CANCEL_SCHEDULER_THREADS_MAX 1024 /* threads of one scheduler */
+#define CANCEL_SCHEDULER_QUEUE_MAX 10000000 /* tasks that may wait in one scheduler; as many ended ones may be known */
+#define CANCEL_RETRIES_MAX 1000000     /* further tries of one task */
+#define CANCEL_RETRY_PAUSE_MAX_S 3600  /* the longest pause that backing off leads to */
+
+/* Of rules. */
+#define CANCEL_RULES_MAX 256           /* rules in a configuration */
+#define CANCEL_RULE_EXEC_MAX 64        /* elements of a rule's exec */
+#define CANCEL_RULE_PARALLEL_MAX 256   /* commands of one rule at once */
+#define CANCEL_RULE_WAITING_MAX 4096   /* requests that cancelwatch keeps in mind for its rules; the others it finds again */
+#define CANCEL_RULE_ARGUMENTS_MAX (128 * 1024) /* bytes in all arguments of a command together */
 
 #endif

@@ -114,6 +114,12 @@ $(B)/tests/drive/drive: $(B)/tests/drive/drive.o $(B)/libcancel.a
 	$(call SAY,LINK)
 	$(Q)$(CC) $(FLAGS) -o $@ $^ $(LIBS)
 
+# A command that does not want to end, for tests of `cancelwatch run`.
+HOSTILE := $(patsubst %.c,$(B)/%,$(wildcard tests/hostile/hostile.c))
+$(B)/tests/hostile/hostile: $(B)/tests/hostile/hostile.o
+	$(call SAY,LINK)
+	$(Q)$(CC) $(FLAGS) -o $@ $^ -lpthread
+
 # The oracle sees every decision at the calls that make it, and shows that it would see one without locks.
 $(B)/tests/stress/crowd: LIBS += -Wl,--wrap=renameat2,--wrap=unlinkat,--wrap=fcntl,--wrap=openat
 $(STRESS): $(B)/tests/stress/%: $(B)/tests/stress/%.o $(SUPPORT) $(B)/libcancel.a
@@ -192,7 +198,7 @@ help:
 	@echo 'make setup-dev        install what the last three lines need'
 
 # What a bare Debian 12 lacks. The first list builds and tests; the second is for those who change the code.
-PACKAGES     := gcc g++ libc6-dev make libyaml-dev libjansson-dev libcriterion-dev python3 jq strace
+PACKAGES     := gcc g++ libc6-dev make libyaml-dev libjansson-dev libcriterion-dev python3 jq strace task-spooler
 DEV_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind gcovr mandoc \
                 libglib2.0-dev
 
@@ -208,7 +214,7 @@ demo: all $(B)/tests/demo/hash_files
 
 .PHONY: tests check
 JOBS = $(shell nproc)
-tests: all $(SUITES:%=$(B)/tests/%/suite) $(STRESS) $(B)/tests/demo/hash_files $(B)/tests/drive/drive $(EXAMPLES)
+tests: all $(SUITES:%=$(B)/tests/%/suite) $(STRESS) $(B)/tests/demo/hash_files $(B)/tests/drive/drive $(HOSTILE) $(EXAMPLES)
 check:
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) tests headers
 	@sh tests/run $(SUITES:%=$(B)/tests/%/suite) $(STRESS) \
@@ -225,7 +231,8 @@ asan:
 	@LOGS=build/asan/logs sh tests/run --sanitizer $(SUITES:%=build/asan/tests/%/suite) \
 	  $(STRESS:$(B)/%=build/asan/%) 'examples: sh tests/examples/run build/asan'
 tsan:
-	@$(MAKE) --no-print-directory --jobs=$(JOBS) VARIANT=tsan CFLAGS=-g $(STRESS:$(B)/%=build/tsan/%) $(PROGRAMS:%=build/tsan/bin/%)
+	@$(MAKE) --no-print-directory --jobs=$(JOBS) VARIANT=tsan CFLAGS=-g $(STRESS:$(B)/%=build/tsan/%) $(PROGRAMS:%=build/tsan/bin/%) \
+	  $(HOSTILE:$(B)/%=build/tsan/%)
 	@LOGS=build/tsan/logs sh tests/run --sanitizer $(STRESS:$(B)/%=build/tsan/%)
 # Those that run other programs, or measure memory, say nothing under valgrind that they do not say without.
 UNDER_VALGRIND := @(text|utf8|time|duration|path|config|ask|batch|decide|drop|list|lookup|sweep|seen|later|dirwatch|watermark|token_source|token_fd)/*
@@ -240,7 +247,7 @@ coverage:
 bench: $(B)/tests/bench/bench $(BENCH_PEERS) $(PROGRAMS:%=$(B)/bin/%)
 	@$< $(BENCH_FLAGS) --json build/bench.json $(if $(ONLY),'$(ONLY)')
 # The start of a run is raced a hundred thousand times.
-soak: $(STRESS) $(PROGRAMS:%=$(B)/bin/%)
+soak: $(STRESS) $(PROGRAMS:%=$(B)/bin/%) $(HOSTILE)
 	@RUN_SECONDS=$${RUN_SECONDS:-60} TRIALS=$${TRIALS:-100000} sh tests/run $(STRESS)
 
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
@@ -303,7 +310,7 @@ install: all
 	for page in $(MAN_PAGES); do \
 	  $(INSTALL) -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
-	for file in cancel.yaml $(patsubst conf/%,%,$(wildcard conf/systemd/* conf/cron/* conf/tmpfiles.d/*)); do \
+	for file in cancel.yaml $(patsubst conf/%,%,$(wildcard conf/systemd/* conf/cron/* conf/tmpfiles.d/* conf/rules/*)); do \
 	  $(INSTALL) -D -m 644 conf/$$file $(DESTDIR)$(DOCDIR)/examples/$$file || exit 1; \
 	done
 	$(INSTALL) -m 644 $(EXAMPLE_SOURCES) $(DESTDIR)$(DOCDIR)/examples/

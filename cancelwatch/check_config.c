@@ -10,8 +10,8 @@ int check_config_run(const struct options *options, struct printer *out)
 {
 	struct cancel_config config;
 	struct cancel_error error;
-	int result =
-		cancel_config_load(&config, options->file != NULL ? options->file : options->config, &error);
+	int result = cancel_config_load(
+		&config, options->operand != NULL ? options->operand : options->config, &error);
 
 	if (result < 0) {
 		(void)fail(&error);

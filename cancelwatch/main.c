@@ -1,4 +1,5 @@
 /* cancelwatch: watch a spool, keep it clean, say how it is. */
+#include "inherited.h"
 #include "options.h"
 #include "print.h"
 #include "verbs.h"
@@ -17,6 +18,7 @@ static const struct verb verbs[] = {
 	{"doctor", doctor_run, OPTION_SPOOL | OPTION_JSON, 0},
 	{"status", status_run, OPTION_SPOOL | OPTION_JSON, 0},
 	{"check-config", check_config_run, OPTION_COMMON, 1},
+	{"rules", rules_run, OPTION_SPOOL | OPTION_JSON | OPTION_RUN, 1},
 	{NULL, NULL, 0, 0},
 };
 
@@ -47,9 +49,13 @@ int main(int argc, char **argv)
 	struct printer out;
 	int exit_code;
 
+	inherited_keep();
 	fill_standard_descriptors();
 	/* A closed pipe is EPIPE, which print.c knows. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* What follows the command that it runs is not ours to read, and its exit codes are those of timeout(1). */
+	if (argc > 1 && strcmp(argv[1], "run") == 0)
+		return run_run(argc - 1, argv + 1);
 	exit_code = options_parse(&options, verbs, argc, argv);
 	if (exit_code != OPTIONS_GO_ON)
 		return exit_code;

@@ -15,11 +15,13 @@ static const char help[] =
 	"cancelwatch --json | jq .        see each request as it comes and is decided\n"
 	"\n"
 	"usage: cancelwatch [watch] [--json]            show events, sweep, take in drops\n"
+	"       cancelwatch run [OPTIONS] TASK_ID -- COMMAND [ARG...]    see run --help\n"
 	"       cancelwatch sweep [--dry-run] [--json]  clear away what is past its time\n"
 	"       cancelwatch init [--mode M] [--group G] [--owner U]        make the spool\n"
 	"       cancelwatch doctor [--json]             what keeps two sides from meeting\n"
 	"       cancelwatch status [--json]             what is in the spool\n"
 	"       cancelwatch check-config [FILE]         is the configuration understood?\n"
+	"       cancelwatch rules [TASK_ID [--run R]] [--json] which command stops it\n"
 	"\n"
 	"  --spool DIR     the spool; else $TASK_CANCELLATION_DIR, spool.path of the\n"
 	"                  configuration, " CANCEL_SPOOL_DEFAULT "\n"
@@ -41,6 +43,7 @@ enum long_option {
 	LONG_MODE,
 	LONG_GROUP,
 	LONG_OWNER,
+	LONG_RUN,
 };
 
 static const struct option long_options[] = {
@@ -51,6 +54,7 @@ static const struct option long_options[] = {
 	{"mode", required_argument, NULL, LONG_MODE},
 	{"group", required_argument, NULL, LONG_GROUP},
 	{"owner", required_argument, NULL, LONG_OWNER},
+	{"run", required_argument, NULL, LONG_RUN},
 	{"quiet", no_argument, NULL, 'q'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -153,7 +157,7 @@ static int show_version(void)
 static unsigned used_kinds(const struct options *options)
 {
 	return (options->json ? OPTION_JSON : 0U) | (options->dry_run ? OPTION_DRY_RUN : 0U) |
-	       (options->spool != NULL ? OPTION_SPOOL : 0U) |
+	       (options->spool != NULL ? OPTION_SPOOL : 0U) | (options->run != NULL ? OPTION_RUN : 0U) |
 	       (options->has_mode || options->has_group || options->has_owner ? OPTION_MAKING : 0U);
 }
 
@@ -166,6 +170,7 @@ static int misplaced_option(unsigned kinds, const char *verb_name)
 		{OPTION_JSON, "--json is no option of"},
 		{OPTION_DRY_RUN, "--dry-run is no option of"},
 		{OPTION_SPOOL, "--spool is no option of"},
+		{OPTION_RUN, "--run is no option of"},
 		{OPTION_MAKING, "--mode, --group and --owner are no options of"},
 	};
 	size_t i = 0;
@@ -192,7 +197,7 @@ static int take_operands(struct options *options, const struct verb *verbs, int 
 	if ((used_kinds(options) & ~verb->accepts) != 0)
 		return misplaced_option(used_kinds(options) & ~verb->accepts, verb->name);
 	options->verb = verb;
-	options->file = count > 0 ? operands[0] : NULL;
+	options->operand = count > 0 ? operands[0] : NULL;
 	return OPTIONS_GO_ON;
 }
 
@@ -216,6 +221,9 @@ static int take_option(struct options *options, int option, const char *value)
 		return read_group(options, value);
 	case LONG_OWNER:
 		return read_owner(options, value);
+	case LONG_RUN:
+		options->run = value;
+		return OPTIONS_GO_ON;
 	case 'q':
 		options->quiet = true;
 		return OPTIONS_GO_ON;

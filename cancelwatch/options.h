@@ -21,6 +21,7 @@ enum option_kind {
 	OPTION_DRY_RUN = 1 << 1,
 	OPTION_MAKING = 1 << 2, /* --mode, --group, --owner */
 	OPTION_SPOOL = 1 << 3,
+	OPTION_RUN = 1 << 4,
 };
 
 struct options;
@@ -36,6 +37,7 @@ struct options {
 	const struct verb *verb;
 	const char *spool;  /* or NULL */
 	const char *config; /* or NULL */
+	const char *run;    /* or NULL */
 	bool json;
 	bool quiet;
 	bool dry_run;
@@ -45,7 +47,7 @@ struct options {
 	gid_t group;
 	bool has_owner;
 	uid_t owner;
-	const char *file; /* what check-config is to check, or NULL */
+	const char *operand; /* the file that check-config is to check, the task that rules is about; or NULL */
 };
 
 #define OPTIONS_GO_ON (-1)

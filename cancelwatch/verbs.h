@@ -11,5 +11,9 @@ int init_run(const struct options *options, struct printer *out);
 int doctor_run(const struct options *options, struct printer *out);
 int status_run(const struct options *options, struct printer *out);
 int check_config_run(const struct options *options, struct printer *out);
+int rules_run(const struct options *options, struct printer *out);
+
+/* Reads its own command line, and has exit codes of its own; `argv[0]` is the verb. */
+int run_run(int argc, char **argv);
 
 #endif

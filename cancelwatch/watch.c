@@ -3,6 +3,7 @@
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
+#include "rule_engine.h"
 #include "settings.h"
 #include "signals.h"
 #include "verbs.h"
@@ -25,6 +26,7 @@ enum source {
 	SOURCE_SIGNALS,
 	SOURCE_OUTPUT, /* never read: it tells when the reader is gone */
 	SOURCE_WATCH,
+	SOURCE_RULES,
 	SOURCE_SWEEP,
 	SOURCE_WATCHDOG,
 	SOURCE_COUNT,
@@ -43,6 +45,7 @@ struct watcher {
 	struct cancel_config *config;
 	struct cancel_spool *spool;
 	struct cancel_watch *watch;
+	struct rule_engine *rules;
 	struct loop_source sources[SOURCE_COUNT];
 	bool mode_changed; /* an event said that the way of noticing may be another now */
 	struct complaint look, sweep;
@@ -134,6 +137,14 @@ static bool output_ended(const struct watcher *watcher)
 	return watcher->out->closed || watcher->out->error != 0;
 }
 
+static void hand_to_rules(const struct watcher *watcher, const struct cancel_event *event)
+{
+	if (event->type == CANCEL_EVENT_REQUESTED)
+		rule_engine_take(watcher->rules, event->request);
+	if (event->type == CANCEL_EVENT_RESTORED || event->type == CANCEL_EVENT_RESCANNED)
+		rule_engine_look_again(watcher->rules);
+}
+
 static void on_event(void *arg, const struct cancel_event *event)
 {
 	struct watcher *watcher = arg;
@@ -142,6 +153,7 @@ static void on_event(void *arg, const struct cancel_event *event)
 	notify_alive(&watcher->notify);
 	if (event->type == CANCEL_EVENT_DEGRADED || event->type == CANCEL_EVENT_RESTORED)
 		watcher->mode_changed = true;
+	hand_to_rules(watcher, event);
 	if (watcher->out->quiet || output_ended(watcher))
 		return;
 	if (watcher->options->json)
@@ -168,6 +180,14 @@ static int on_watch(void *arg)
 		stop_complaining(watcher, &watcher->look, "watching");
 	if (watcher->mode_changed)
 		tell_mode(watcher);
+	return LOOP_GO_ON;
+}
+
+static int on_rules(void *arg)
+{
+	struct watcher *watcher = arg;
+
+	rule_engine_dispatch(watcher->rules);
 	return LOOP_GO_ON;
 }
 
@@ -243,8 +263,8 @@ static void drain(struct watcher *watcher)
 }
 
 /* Replace what the watcher holds; a NULL `watch` means that spool and watch stay. */
-static void adopt(struct watcher *watcher, struct cancel_config *config, struct cancel_spool *spool,
-		  struct cancel_watch *watch)
+static void adopt(struct watcher *watcher, struct cancel_config *config, struct cancel_rules *rules,
+		  struct cancel_spool *spool, struct cancel_watch *watch)
 {
 	if (watch != NULL) {
 		drain(watcher);
@@ -255,6 +275,7 @@ static void adopt(struct watcher *watcher, struct cancel_config *config, struct 
 	free(watcher->config);
 	watcher->config = config;
 	log_configure(&watcher->log, config);
+	rule_engine_adopt(watcher->rules, rules, config, watcher->spool);
 	set_sweep_timer(watcher);
 }
 
@@ -263,6 +284,7 @@ static int load(struct watcher *watcher, struct cancel_error *error)
 	struct cancel_config *config = malloc(sizeof *config);
 	struct cancel_spool *spool = NULL;
 	struct cancel_watch *watch = NULL;
+	struct cancel_rules *rules = NULL;
 	int result;
 
 	if (config == NULL) {
@@ -270,12 +292,16 @@ static int load(struct watcher *watcher, struct cancel_error *error)
 		return -ENOMEM;
 	}
 	result = settings_load(config, watcher->options, error);
+	if (result == 0)
+		result = cancel_rules_load(&rules, watcher->options->config, error);
 	if (result == 0 && (watcher->config == NULL || !settings_same_watch(config, watcher->config)))
 		result = open_both(config, &spool, &watch, error);
-	if (result < 0)
-		free(config);
-	else
-		adopt(watcher, config, spool, watch);
+	if (result == 0) {
+		adopt(watcher, config, rules, spool, watch);
+		return 0;
+	}
+	free(config);
+	cancel_rules_free(rules);
 	return result;
 }
 
@@ -333,6 +359,10 @@ static int open_sources(struct watcher *watcher)
 	if (fd < 0)
 		return fd;
 	watcher->sources[SOURCE_SIGNALS].fd = fd;
+	fd = rule_engine_open(&watcher->rules, &watcher->log, &watcher->notify);
+	if (fd < 0)
+		return fd;
+	watcher->sources[SOURCE_RULES].fd = rule_engine_fd(watcher->rules);
 	return open_timers(watcher);
 }
 
@@ -344,6 +374,7 @@ static void close_all(struct watcher *watcher)
 		if (watcher->sources[owned[i]].fd >= 0)
 			(void)close(watcher->sources[owned[i]].fd);
 	}
+	rule_engine_close(watcher->rules);
 	cancel_watch_close(watcher->watch);
 	cancel_spool_close(watcher->spool);
 	free(watcher->config);
@@ -380,6 +411,7 @@ int watch_run(const struct options *options, struct printer *out)
 				[SOURCE_SIGNALS] = {-1, POLLIN, on_signal},
 				[SOURCE_OUTPUT] = {options->quiet ? -1 : out->fd, 0, on_output},
 				[SOURCE_WATCH] = {-1, POLLIN, on_watch},
+				[SOURCE_RULES] = {-1, POLLIN, on_rules},
 				[SOURCE_SWEEP] = {-1, POLLIN, on_sweep},
 				[SOURCE_WATCHDOG] = {-1, POLLIN, on_watchdog},
 			},

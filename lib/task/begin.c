@@ -100,6 +100,19 @@ int task_keep_lease(struct task *task, struct cancel_error *error)
 	return code;
 }
 
+/* Nothing keeps a task from running that was accepted. */
+void task_take_lease(struct task *task)
+{
+	struct cancel_error problem;
+	int code;
+
+	task->started_at_us = clock_realtime_us();
+	code = take_lease(task, &problem);
+	atomic_store(&task->keeps_lease, true);
+	if (code < 0)
+		trouble_note(task, TROUBLE_LEASE, &problem);
+}
+
 /* What stands there and is no request is told, and keeps nobody from running. */
 static int look_first(struct task *task, struct cancel_error *error)
 {

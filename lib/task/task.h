@@ -96,6 +96,9 @@ void task_forget_uses_here(const struct task *task);
 
 /* begin.c. Take another lease if the task's was removed. */
 int task_keep_lease(struct task *task, struct cancel_error *error);
+/* One that began without a lease starts to run: take one. Where none can be had that is told, and one is
+ * taken as soon as that works. */
+void task_take_lease(struct task *task);
 
 /* end.c. Free what there is of it, whatever became of its request. */
 void task_abandon(struct task *task);

@@ -86,6 +86,11 @@ void bench_pin(bool other)
 	bench_spread(other ? 1 : 0);
 }
 
+void bench_unpin(void)
+{
+	(void)sched_setaffinity(0, sizeof *allowed(), allowed());
+}
+
 static int compare(const void *one, const void *other)
 {
 	double first = *(const double *)one, second = *(const double *)other;

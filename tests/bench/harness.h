@@ -83,6 +83,9 @@ int64_t bench_now_ns(void);
  * does. */
 void bench_pin(bool other);
 
+/* Go wherever the system likes, as threads do that somebody else starts. */
+void bench_unpin(void);
+
 /* Put the calling thread on one processor, by turns: of two, threads 0 and 2 share one, and 1 and 3. */
 void bench_spread(unsigned thread);
 

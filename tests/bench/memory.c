@@ -26,22 +26,22 @@ static void wait_for_lines(FILE *output, long count)
 			bench_fail("cancelwatch reported %ld of %ld requests", i, count);
 }
 
-static double peak_kib(pid_t pid)
+double memory_field(pid_t pid, const char *name, const char *field)
 {
 	char path[64], line[256];
-	double kib = 0;
+	double value = -1;
 	FILE *file;
 
-	(void)snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+	(void)snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, name);
 	file = fopen(path, "re");
-	while (file && kib <= 0 && fgets(line, sizeof line, file))
-		if (sscanf(line, "VmHWM: %lf", &kib) != 1)
-			kib = 0;
+	while (file && value < 0 && fgets(line, sizeof line, file))
+		if (strncmp(line, field, strlen(field)) == 0)
+			(void)sscanf(line + strlen(field), "%lf", &value);
 	if (file)
 		(void)fclose(file);
-	if (kib <= 0)
-		bench_fail("cannot read '%s'", path);
-	return kib;
+	if (value < 0)
+		bench_fail("cannot read '%s' in '%s'", field, path);
+	return value;
 }
 
 double memory_of_watcher(const struct place *place, const char *spool, long pending)
@@ -58,7 +58,7 @@ double memory_of_watcher(const struct place *place, const char *spool, long pend
 			    &output);
 	wait_for_lines(output, pending);
 	(void)nanosleep(&(struct timespec){.tv_sec = RESCANS_S}, NULL);
-	kib = peak_kib(pid);
+	kib = memory_field(pid, "status", "VmHWM:");
 	process_end(pid);
 	(void)fclose(output);
 	return kib;

@@ -44,7 +44,7 @@ static pid_t spawn(const char *const *arguments, const posix_spawn_file_actions_
 	return pid;
 }
 
-static int wait_for(pid_t pid)
+int process_wait(pid_t pid)
 {
 	int status;
 
@@ -68,7 +68,7 @@ static const posix_spawn_file_actions_t *quiet(void)
 
 int process_run(const char *const *arguments)
 {
-	return wait_for(spawn(arguments, quiet()));
+	return process_wait(spawn(arguments, quiet()));
 }
 
 void process_must(const char *const *arguments)
@@ -110,7 +110,7 @@ pid_t process_start(const char *const *arguments, FILE **output)
 void process_end(pid_t pid)
 {
 	(void)kill(pid, SIGTERM);
-	(void)wait_for(pid);
+	(void)process_wait(pid);
 }
 
 /* --- functions in a child ----------------------------------------------------------------------------- */
@@ -135,7 +135,7 @@ pid_t process_fork(void (*function)(const void *arg), const void *arg)
 int64_t process_fork_time_ns(void (*function)(const void *arg), const void *arg)
 {
 	int64_t start = bench_now_ns();
-	int status = wait_for(process_fork(function, arg));
+	int status = process_wait(process_fork(function, arg));
 
 	if (status)
 		bench_fail("a child ended with %d", status);

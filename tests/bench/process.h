@@ -28,6 +28,9 @@ int64_t process_time_ns(const char *const *arguments);
 pid_t process_start(const char *const *arguments, FILE **output);
 void process_end(pid_t pid);
 
+/* Wait until it ends by itself; its exit status, or -1. */
+int process_wait(pid_t pid);
+
 /* Run a function in a child, which exits with 0 when it returns, and wait; how long that took. */
 int64_t process_fork_time_ns(void (*function)(const void *arg), const void *arg);
 

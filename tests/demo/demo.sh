@@ -1,6 +1,7 @@
 #!/bin/sh
-# The main job, end to end, on a real task: a worker hashes files, a delete handler asks that it stop, the worker
-# stops, cleans up and says so, the watcher shows it all, the sweeper clears it away.
+# The main job, end to end, on real tasks: a worker hashes files, a delete handler asks that it stop, the worker stops,
+# cleans up and says so; the same with a command that knows nothing of it; the watcher shows it all, the sweeper clears
+# it away.
 #
 #     demo.sh BUILD_DIRECTORY
 set -eu
@@ -13,7 +14,8 @@ CANCEL_CONFIG=$work/cancel.yaml
 export TASK_CANCELLATION_DIR CANCEL_CONFIG
 watcher=
 hasher=
-trap 'kill $watcher $hasher 2>/dev/null || :; rm -rf "$work"' EXIT
+backup=
+trap 'kill $watcher $hasher $backup 2>/dev/null || :; rm -rf "$work"' EXIT
 
 say() {
 	printf '\n# %s\n' "$1"
@@ -73,6 +75,30 @@ grep -q 'requested.*report_42' "$work/events"
 say 'A later run of the same task is not hit by it.'
 run cancelreq --check report_42 && exit 1
 echo 'not cancelled'
+
+say 'A command that knows nothing of all this is a task, too: here a shell with tar and gzip, one backup after the other.'
+printf '%s\n' 'while :; do tar cf - /usr/share 2>"$1/tar" | gzip >"$1/backup"; done' >"$work/backup.sh"
+echo "\$ cancelwatch run backup_7 -- sh backup.sh DIR &"
+cancelwatch run backup_7 -- sh "$work/backup.sh" "$work" 2>"$work/run" &
+backup=$!
+wait_for "$work/backup" .
+run cancelreq --list --running
+
+say 'Somebody wants the disk back; all three processes are gone when it says so.'
+run cancelreq --by alice --wait=30s backup_7 'the disk is full'
+wait "$backup" && status=0 || status=$?
+backup=
+cat "$work/run"
+echo "exit code $status"
+[ "$status" = 123 ]
+size=$(stat -c %s "$work/backup")
+
+say 'The same for time: two tries of a tenth of a second.'
+run cancelwatch run --timeout 100ms --retries 1 --retry-interval 0 slow_8 -- sleep 1000 && exit 1 || status=$?
+echo "exit code $status"
+[ "$status" = 124 ]
+# Nobody has written since.
+[ "$(stat -c %s "$work/backup")" = "$size" ]
 
 say 'The sweeper clears away what is past its keeping time.'
 # Kept for a second: wait until the record is that old.

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "document.h"
+#include "rule_list.h"
 #include "source.h"
 #include "spool_dir.h"
 
@@ -445,9 +446,9 @@ Test(config, a_wrong_type_is_refused)
 		{"log: [debug]", "f.yaml:1:6: log: expected keys (level, format), found a list"},
 		{"log: ''", "f.yaml:1:6: log: expected keys (level, format), found ''"},
 		{"hello",
-		 "f.yaml:1:1: expected keys (spool, request, processed, watch, sweep, log), found 'hello'"},
+		 "f.yaml:1:1: expected keys (spool, request, processed, watch, sweep, log, rules), found 'hello'"},
 		{"- a",
-		 "f.yaml:1:1: expected keys (spool, request, processed, watch, sweep, log), found a list"},
+		 "f.yaml:1:1: expected keys (spool, request, processed, watch, sweep, log, rules), found a list"},
 		{"? [a]\n: b\n", "f.yaml:1:3: expected a key, found a list"},
 		{"? {a: b}\n: c\n", "f.yaml:1:3: expected a key, found keys"},
 	};
@@ -455,7 +456,7 @@ Test(config, a_wrong_type_is_refused)
 	assert_all_refused(refusals, COUNT(refusals));
 }
 
-#define ROOT_KEYS  "expected one of the keys spool, request, processed, watch, sweep, log, found "
+#define ROOT_KEYS  "expected one of the keys spool, request, processed, watch, sweep, log, rules, found "
 #define WATCH_KEYS "expected one of the keys mode, poll_interval, rescan_interval, found "
 
 Test(config, an_unknown_key_is_told_with_the_keys_there_are_and_the_nearest)
@@ -908,6 +909,35 @@ Test(config, the_sample_gives_exactly_the_defaults)
 	assert_defaults();
 }
 
+/* What it shows of a rule, with the comment signs taken off, is one, and all of its values are the defaults. */
+Test(config, the_sample_of_a_rule_gives_exactly_the_defaults)
+{
+	static const char *const values[] = {"\n  # - match: ", "\n  #   exec: ", "\n  #   timeout: ", "\n  #   decide: ",
+					     "\n  #   max_parallel: ", "\n  #   retry: ", "\n  #   retry_interval: ",
+					     "\n  #   allow_options: "};
+	const char *sample = slurp(SAMPLE);
+	struct cancel_rules rules = {.count = 0};
+	char text[1024] = "rules:";
+
+	for (size_t i = 0; i < COUNT(values); i++) {
+		const char *at = strstr(sample, values[i]);
+
+		cr_assert(at, "%s", values[i]);
+		at += strlen("\n  # ");
+		(void)sprintf(text + strlen(text), "\n  %.*s", (int)strcspn(at, "\n"), at);
+	}
+	cr_assert_eq(config_read_rules(&config, &rules, "f.yaml", text, strlen(text), &error), 0, "%s",
+		     error.text);
+	cr_assert_eq(rules.count, 1);
+	cr_assert_eq(rules.list[0].timeout_ms, 30 * 1000);
+	cr_assert_eq(rules.list[0].decide, CANCEL_RULE_BY_EXIT_STATUS);
+	cr_assert_eq(rules.list[0].max_parallel, 4);
+	cr_assert_eq(rules.list[0].retries, 5);
+	cr_assert_eq(rules.list[0].retry_interval_ms, 1000);
+	cr_assert_not(rules.list[0].allow_options);
+	rule_list_free(&rules);
+}
+
 /* Does a line between the section's head and the next one's begin with the entry? */
 static bool shows(const char *text, const char *head, const char *next_head, const char *entry)
 {
@@ -921,14 +951,16 @@ static bool shows(const char *text, const char *head, const char *next_head, con
 Test(config, the_sample_shows_every_key_in_its_section)
 {
 	const char *text = slurp(SAMPLE), *section, *name;
-	char head[64], entry[64], commented[64];
+	char head[64], entry[64], commented[64], of_rule[64];
 
 	for (size_t i = 0; config_key(i, &section, &name); i++) {
 		(void)snprintf(head, sizeof head, "\n%s:\n", section);
 		(void)snprintf(entry, sizeof entry, "\n  %s: ", name);
 		(void)snprintf(commented, sizeof commented, "\n  # %s: ", name);
-		cr_assert(shows(text, head, "\n\n#", entry) || shows(text, head, "\n\n#", commented), "%s.%s",
-			  section, name);
+		(void)snprintf(of_rule, sizeof of_rule, "\n  # %s %s: ", strcmp(name, "match") ? " " : "-", name);
+		cr_assert(shows(text, head, "\n\n#", entry) || shows(text, head, "\n\n#", commented) ||
+				  shows(text, head, "\n\n#", of_rule),
+			  "%s.%s", section, name);
 	}
 }
 
@@ -940,6 +972,6 @@ Test(config, the_manual_describes_every_key_in_its_section)
 	for (size_t i = 0; config_key(i, &section, &name); i++) {
 		(void)snprintf(head, sizeof head, "\n.Ss %s\n", section);
 		(void)snprintf(entry, sizeof entry, "\n.It Ic %s : ", name);
-		cr_assert(shows(text, head, "\n.S", entry), "%s.%s", section, name);
+		cr_assert(shows(text, head, "\n.Ss ", entry), "%s.%s", section, name);
 	}
 }

@@ -234,7 +234,8 @@ Test(limits, CANCEL_REFUSED_FILES_MAX_files)
 /* CANCEL_LOCK_WAIT_MS is in lock.c: a test of ten seconds, made once. CANCEL_PATH_MAX is in config.c,
  * CANCEL_LINK_DEPTH_MAX in token_link.c, CANCEL_WAIT_ANY_MAX and CANCEL_POLL_MAX in token_token.c,
  * CANCEL_TASK_ALSO_MAX in task.c, CANCEL_CHECKPOINT_LOOK_MS, CANCEL_ROUND_MIN_MS and CANCEL_ROUND_MAX_MS in
- * task_cost.c. */
+ * task_cost.c, CANCEL_SCHEDULER_THREADS_MAX, CANCEL_SCHEDULER_QUEUE_MAX and CANCEL_RETRIES_MAX in scheduler.c,
+ * CANCEL_RETRY_PAUSE_MAX_S in tries.c. */
 
 Test(limits, CANCEL_EXPIRES_MAX_S_seconds)
 {

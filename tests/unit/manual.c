@@ -527,6 +527,119 @@ Test(manual, examples_of_runs_and_statistics_tell_what_there_is)
 	expect_shell("./whom report_42", NULL, 0, "", "");
 }
 
+Test(manual, examples_of_tries_and_the_scheduler_say_what_they_should)
+{
+	compile("cancel_tries.3", "pauses");
+	expect_shell("./pauses", NULL, 0, "again after 60 s\nagain after 180 s\nagain after 420 s\n", "");
+	expect_shell("SCHEDULER_MAX_RETRIES=1 SCHEDULER_RETRY_INTERVAL=2m ./pauses", NULL, 0,
+		     "again after 120 s\n", "");
+	expect_shell("SCHEDULER_MAX_RETRIES=often ./pauses 2>&1 | grep -o SCHEDULER_MAX_RETRIES", NULL, 0,
+		     "SCHEDULER_MAX_RETRIES\n", "");
+	compile("cancel_scheduler.3", "lines");
+	compile("libcancel.3", "ask");
+	expect_shell("printf '1\\n2\\n' >two && ./lines two missing", NULL, 0,
+		     "2 lines\ntwo: succeeded\nmissing: failed\n", "");
+	expect_shell("./ask two 'nobody reads it'", NULL, 0, "requested\n", "");
+	expect_shell("./lines two", NULL, 0, "two: cancelled\n", "");
+	expect_outcome("two", CANCEL_OUTCOME_STOPPED);
+}
+
+/* --- rules ------------------------------------------------------------------------------------------ */
+
+/* The file `rules.yaml`: a display of the configuration's page. */
+static void write_rules(const char *beginning)
+{
+	char *text = example("cancel.yaml.5", beginning), path[64];
+
+	(void)snprintf(path, sizeof path, "%s/rules.yaml", dir.root);
+	write_file(path, text);
+	free(text);
+}
+
+Test(manual, example_of_rules_fires)
+{
+	compile("cancel_rule.3", "fires");
+	write_rules("rules:\n  - match:");
+	expect_shell("./fires $PWD/rules.yaml slurm-7", NULL, 0, "scancel\n--\n7\n", "");
+	expect_shell("./fires $PWD/rules.yaml 'slurm-7; rm -rf /'", NULL, 0, "scancel\n--\n7; rm -rf /\n",
+		     "");
+	expect_shell("./fires $PWD/rules.yaml other", NULL, 1, "no rule\n", "");
+}
+
+/* The page hands a shell an id as an argument, which is data there, whatever it holds. */
+Test(manual, rule_with_a_shell_makes_no_text_of_an_id)
+{
+	compile("cancel_rule.3", "fires");
+	write_rules("exec: [\"sh\", \"-c\"");
+	expect_shell("sed -i '1s/^/rules: [{match: \"*\", /; $s/$/}]/' rules.yaml", NULL, 0, "", "");
+	expect_shell("./fires $PWD/rules.yaml 'x\"; $(reboot)'", NULL, 0,
+		     "sh\n-c\nscancel -- \"$1\"\nsh\nx\"; $(reboot)\n", "");
+}
+
+/* --- the command line of cancelwatch run -------------------------------------------------------------- */
+
+#define RUN_PAGE   SOURCE_DIR "/man/cancelwatch-run.1"
+#define COMPLETION SOURCE_DIR "/conf/completion/cancelwatch"
+
+Test(manual, every_option_of_run_is_on_its_page_and_completed)
+{
+	char *page = read_file(RUN_PAGE), *completion = read_file(COMPLETION);
+	struct process process;
+	int count = 0;
+
+	run_shell(&process, BUILD_DIR "/bin/cancelwatch run --help", NULL);
+	cr_assert_eq(process.exit_code, 0);
+	/* What stands before is an example. */
+	for (const char *at = strstr(process.out, "usage:"); (at = strstr(at, " --")); at++) {
+		char option[64], written[80];
+		int length = (int)strspn(at + 1, "-abcdefghijklmnopqrstuvwxyz");
+
+		if (length == 2)
+			continue;
+		(void)snprintf(option, sizeof option, "%.*s", length, at + 1);
+		(void)snprintf(written, sizeof written, " %s", option + 1);
+		cr_expect(strstr(page, written), "the page has no %s", option);
+		cr_expect(strstr(completion, option), "%s is not completed", option);
+		count++;
+	}
+	cr_expect_geq(count, 18, "only %d options found", count);
+	process_free(&process);
+	free(page);
+	free(completion);
+}
+
+/* The page's script works on two files; it is asked to stop in the first. */
+Test(manual, script_of_run_stops_by_itself)
+{
+	char *script = example("cancelwatch-run.1", "#!/bin/sh"), path[64];
+	static const char process_command[] =
+		"#!/bin/sh\n"
+		"echo \"$1\" | tee partial\n"
+		"until cancelreq --check -q -- \"$CANCEL_TASK_ID\"; do sleep 0.05; done\n";
+	struct process run;
+
+	(void)snprintf(path, sizeof path, "%s/report", dir.root);
+	write_file(path, script);
+	(void)snprintf(path, sizeof path, "%s/process", dir.root);
+	write_file(path, process_command);
+	expect_shell(
+		"sed -i s:/data:data: report && chmod +x report process && mkdir data && touch data/a data/b",
+		NULL, 0, "", "");
+	start_shell(&run,
+		    "PATH=$PWD:" BUILD_DIR "/bin:$PATH && export PATH && "
+		    "exec cancelwatch run -q --cooperative 30s report_42 ./report",
+		    NULL);
+	cr_assert(process_wait_out(&run, "data/a\n", PROCESS_TIMEOUT_MS), "%s", run.err);
+	expect_shell(BUILD_DIR "/bin/cancelreq -q report_42 deleted", NULL, 0, "", "");
+	cr_assert(process_wait(&run, 4 * PROCESS_TIMEOUT_MS), "the script does not stop");
+	cr_assert_eq(run.exit_code, 123, "%d: %s", run.exit_code, run.err);
+	cr_assert_str_eq(run.out, "data/a\n");
+	expect_shell("test ! -e partial", NULL, 0, "", "");
+	expect_outcome("report_42", CANCEL_OUTCOME_STOPPED);
+	process_free(&run);
+	free(script);
+}
+
 static void say_something(const char *fifo)
 {
 	int fd = open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC);

@@ -81,15 +81,17 @@ CANCEL_API const struct cancel_rule *cancel_rules_match(const struct cancel_rule
  * The command of a rule for a request: each element of `exec` with its placeholders replaced.
  *
  * {task_id}, {run}, {reason}, {requester}, {request_id}, {uid} stand for the request's; "" for what it has not.
- * {task_name} is the task's name as a file of the spool has it, without slashes, never `.` or `..`: for paths. {{ and }} are
- * braces.
+ * {task_name} is the task's name as a file of the spool has it, without slashes, never `.` or `..`: for paths. {match} is
+ * the part of the id that the first * of `match` stands for, the shortest with which the id matches: 17 of tsp-17 for
+ * "tsp-*". {{ and }} are braces.
  *
  * @param arguments  Set on success: a list that ends with NULL, to be freed with one free(). Left alone on failure.
  *
  * @return How many arguments there are, or
  *         -EPERM   an argument that begins with a placeholder would begin with `-`, the rule does not allow that, and no
  *                  element before it is `--`;
- *         -E2BIG   they are over CANCEL_RULE_ARGUMENTS_MAX bytes together;
+ *         -EINVAL, -EILSEQ, -ENAMETOOLONG  the task id, as for cancel_spool_request;
+ *         -E2BIG   they are over CANCEL_RULE_ARGUMENTS_MAX bytes together, each with its NUL;
  *         -ENOMEM.
  *
  * Does not block. Any thread; not in a signal handler.

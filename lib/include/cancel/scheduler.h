@@ -32,13 +32,22 @@
  *     its time was over                   timed out, or another try
  *     it returned something else          failed, or another try
  *
- * No thread is ever ended by force: a function that does not ask its token runs until it returns.
+ * No thread is ever ended by force: a function that does not ask its token runs until it returns. This is judged once,
+ * when it has returned. What would cancel the task after that comes too late, and a request is decided as the task ended.
+ *
+ * **The end** is told when the request is decided; until then the task reads queued or running. Where that fails, on a
+ * full disk say, it is tried again for about 1.5 s, after which the task is let go of: it ends as it was to end, a
+ * request stays pending, and a line at error says so.
  *
  * **Log lines**, for options.log, at info: `task task_123: cancel request received, processing stops: REASON`;
  * `task task_123: cancel signal sent`; `task task_123: cancel signal received, execution stopped`. A task that does
  * not run has the first and the last only. Retries, failures and timeouts are told too, at warning.
  *
- * **fork.** In the child everything is refused with -EPERM, but cancel_scheduler_close, which frees what it can.
+ * **The lease** of a task, by which others see that it runs, is taken when its first try begins: a queue holds no
+ * descriptors. Where none can be had the manager's report tells, the task runs, and one is taken as soon as that works.
+ *
+ * **fork.** In the child everything is refused with -EPERM, but cancel_scheduler_close, which frees what it can. A child
+ * that is forked in a function or in `ended` must not return from it, but call exec or _exit.
  */
 #ifndef CANCEL_SCHEDULER_H
 #define CANCEL_SCHEDULER_H
@@ -116,7 +125,9 @@ typedef void cancel_scheduler_log(void *arg, enum cancel_log_level level, const 
 
 struct cancel_scheduler_options {
 	unsigned threads;    /* 1 to CANCEL_SCHEDULER_THREADS_MAX; 0: as many as processors may be used */
-	size_t queue_max;    /* tasks that wait, for their turn or for another try: 1 to CANCEL_SCHEDULER_QUEUE_MAX */
+	/* So many tasks may wait, for their turn or for another try, and more are not accepted: 1 to CANCEL_SCHEDULER_QUEUE_MAX.
+	 * One that has failed waits for another try however many do. */
+	size_t queue_max;
 	size_t ended_max;    /* of those that have ended the latest so many are known by their status; 0: none */
 	struct cancel_tries tries; /* of tasks that do not say otherwise */
 	cancel_scheduler_log *log; /* or NULL */
@@ -174,7 +185,7 @@ CANCEL_API void cancel_submission_init(struct cancel_submission *submission, con
  *
  * @return 0: accepted; `ended` will be called, if it was given. Or, and nothing is called:
  *         -EAGAIN     queue_max tasks wait already: submit it later, or somewhere else;
- *         -EEXIST     a task of this id is queued, runs, or is ending here;
+ *         -EEXIST     a task of this id is queued, runs, or is ending here: `ended` has not returned;
  *         -ESHUTDOWN  the scheduler drains, or was shut down;
  *         -EINVAL     a value of `submission.tries` out of its range;
  *         -EPERM      inherited by fork;
@@ -188,9 +199,11 @@ CANCEL_API int cancel_scheduler_submit(struct cancel_scheduler *scheduler, const
 
 /**
  * Cancel a task that is queued or runs here, by a request in the spool as anybody would make: cancel_manager_cancel. When
- * this returns its token reads cancelled; one that does not run ends at once, by the scheduler's own threads.
+ * this returns its token reads cancelled, and it will end as cancelled, unless the spool could not be looked at; it does
+ * not end before this returns. One that does not run ends at once, by the scheduler's own threads.
  *
- * @return As cancel_manager_cancel, or -ENOENT: no task of this id is queued or runs here. Nothing was asked then.
+ * @return As cancel_manager_cancel, or -ENOENT: no task of this id is queued or runs here, or it is ending. Nothing was
+ *         asked then.
  *
  * Blocks as cancel_manager_cancel. Any thread; not in a signal handler.
  */
@@ -231,7 +244,7 @@ struct cancel_scheduler_statistics {
 	size_t running, queued;
 };
 
-/* All counted at one moment. Does not block. Any thread; not in a signal handler. */
+/* All counted at one moment; all 0 in the child of a fork. Does not block. Any thread; not in a signal handler. */
 CANCEL_API void cancel_scheduler_count(struct cancel_scheduler *scheduler,
 				       struct cancel_scheduler_statistics *statistics);
 

@@ -18,7 +18,7 @@
 
 CANCEL_BEGIN_DECLS
 
-/* Seconds, or a duration as cancel_duration_parse reads it; a time of 0 is no limit. */
+/* Times are in seconds, or a duration as cancel_duration_parse reads it; a timeout of 0 is no limit. */
 #define CANCEL_TASK_TIMEOUT_VARIABLE "SCHEDULER_TASK_TIMEOUT"
 #define CANCEL_MAX_RETRIES_VARIABLE "SCHEDULER_MAX_RETRIES"
 #define CANCEL_RETRY_INTERVAL_VARIABLE "SCHEDULER_RETRY_INTERVAL"

@@ -1,0 +1,153 @@
+#include "cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define TEXT_SIZE (2 * PATH_MAX) /* a line for each version 1 hierarchy besides */
+
+/* Where version 2 is mounted: alone, or beside version 1. */
+static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+
+#define MOUNT_COUNT (sizeof mounts / sizeof mounts[0])
+
+static const char *find_mount(void)
+{
+	struct statfs about;
+
+	for (size_t i = 0; i < MOUNT_COUNT; i++) {
+		if (statfs(mounts[i], &about) == 0 && about.f_type == CGROUP2_SUPER_MAGIC)
+			return mounts[i];
+	}
+	return NULL;
+}
+
+/* The path of the cgroup that we are in, below the mount: what follows "0::" on its line. NULL where there is
+ * none, or where it is outside of what this namespace shows, which begins with "/..". */
+static char *find_own(char text[TEXT_SIZE])
+{
+	int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, text, TEXT_SIZE - 1);
+	char *line;
+
+	if (fd >= 0)
+		(void)close(fd);
+	if (length < 0)
+		return NULL;
+	text[length] = '\0';
+	line = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
+	if (line == NULL)
+		return NULL;
+	line = strchr(line, '/');
+	line[strcspn(line, "\n")] = '\0';
+	return strncmp(line, "/..", 3) == 0 ? NULL : line;
+}
+
+/* systemd wants to be the only one that divides a cgroup of its own, unless it was delegated. */
+static bool is_ours_to_divide(const char *path)
+{
+	static const char *const marks[] = {"trusted.delegate", "user.delegate"};
+	char value;
+
+	if (access("/run/systemd/system", F_OK) < 0)
+		return true;
+	for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+		if (getxattr(path, marks[i], &value, sizeof value) == (ssize_t)sizeof value && value == '1')
+			return true;
+	}
+	return false;
+}
+
+/* Returns whether one may be made there. */
+static bool name_it(struct cgroup *cgroup, pid_t maker)
+{
+	const char *mount = find_mount();
+	char text[TEXT_SIZE];
+	const char *own = mount == NULL ? NULL : find_own(text);
+	int length;
+
+	if (own == NULL)
+		return false;
+	if (strcmp(own, "/") == 0)
+		own = "";
+	length = snprintf(cgroup->path, sizeof cgroup->path, "%s%s", mount, own);
+	if (length >= (int)sizeof cgroup->path || !is_ours_to_divide(cgroup->path))
+		return false;
+	length += snprintf(cgroup->path + length, sizeof cgroup->path - (size_t)length, "/cancelwatch-%d",
+			   (int)maker);
+	return length < (int)sizeof cgroup->path;
+}
+
+static void open_it(struct cgroup *cgroup)
+{
+	cgroup->fd = open(cgroup->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+void cgroup_make(struct cgroup *cgroup)
+{
+	cgroup->fd = -1;
+	if (!name_it(cgroup, getpid()))
+		return;
+	/* One of that name is what a process left that had our number and was killed. */
+	if (mkdir(cgroup->path, 0755) < 0 && (rmdir(cgroup->path) < 0 || mkdir(cgroup->path, 0755) < 0))
+		return;
+	open_it(cgroup);
+	if (cgroup->fd < 0)
+		(void)rmdir(cgroup->path);
+}
+
+void cgroup_take_over(struct cgroup *cgroup, pid_t maker)
+{
+	cgroup->fd = -1;
+	if (name_it(cgroup, maker))
+		open_it(cgroup);
+}
+
+void cgroup_kill(const struct cgroup *cgroup)
+{
+	int fd = cgroup->fd < 0 ? -1 : openat(cgroup->fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, "1", 1);
+	(void)close(fd);
+}
+
+/* What a command leaves in the background keeps its cgroup, which nobody removes when that ends. So whoever
+ * leaves one removes those of the dead. One that is not empty cannot be removed. */
+static void remove_litter(const struct cgroup *cgroup)
+{
+	char *parent = strndup(cgroup->path, (size_t)(strrchr(cgroup->path, '/') - cgroup->path));
+	DIR *dir = parent == NULL ? NULL : opendir(parent);
+	const struct dirent *entry;
+	int maker;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		if (sscanf(entry->d_name, "cancelwatch-%d", &maker) == 1 && kill(maker, 0) < 0 &&
+		    errno == ESRCH)
+			(void)unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+	free(parent);
+}
+
+void cgroup_remove(struct cgroup *cgroup)
+{
+	if (cgroup->fd < 0)
+		return;
+	(void)close(cgroup->fd);
+	cgroup->fd = -1;
+	if (rmdir(cgroup->path) < 0)
+		remove_litter(cgroup);
+}

@@ -1,0 +1,23 @@
+/* A cgroup (version 2) of our own for a command, below the one that we are in: what it forks cannot leave it,
+ * and is killed in one go. It is a help where it can be had: nothing depends on it. */
+#ifndef CANCELWATCH_CGROUP_H
+#define CANCELWATCH_CGROUP_H
+
+#include <limits.h>
+#include <sys/types.h>
+
+struct cgroup {
+	int fd; /* of its folder; -1: there is none */
+	char path[PATH_MAX];
+};
+
+/* Make one. Where that is not allowed, or there is no such thing, `fd` is -1. */
+void cgroup_make(struct cgroup *cgroup);
+/* Take over what a process left that was killed; `fd` is -1 where it had none. */
+void cgroup_take_over(struct cgroup *cgroup, pid_t maker);
+/* SIGKILL to all that is in it. */
+void cgroup_kill(const struct cgroup *cgroup);
+/* Remove it, if it is empty. */
+void cgroup_remove(struct cgroup *cgroup);
+
+#endif

@@ -1,0 +1,335 @@
+#include "tree.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define STAT_SIZE 512
+#define PATH_SIZE 64
+
+/* What /proc says of a process. */
+struct about {
+	pid_t parent;
+	struct tree_process process;
+};
+
+/* --- reading /proc ------------------------------------------------------------------------------------ */
+
+static ssize_t read_file(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length;
+
+	if (fd < 0)
+		return -errno;
+	length = read(fd, text, size - 1);
+	(void)close(fd);
+	if (length < 0)
+		return -errno;
+	text[length] = '\0';
+	return length;
+}
+
+#define FIELD_STATE   3 /* as proc(5) numbers them */
+#define FIELD_PARENT  4
+#define FIELD_STARTED 22
+
+/* "17 (name) S 1 ...": a name may hold anything, so that the last parenthesis ends it. */
+static int parse_stat(struct about *about, char *text)
+{
+	char *name = strchr(text, '(');
+	char *end = strrchr(text, ')');
+	char *rest, *field;
+
+	if (name == NULL || end == NULL)
+		return -EINVAL;
+	*end = '\0';
+	(void)snprintf(about->process.name, sizeof about->process.name, "%s", name + 1);
+	rest = end + 1;
+	for (int at = FIELD_STATE; at <= FIELD_STARTED; at++) {
+		do {
+			field = strsep(&rest, " ");
+		} while (field != NULL && *field == '\0');
+		if (field == NULL)
+			return -EINVAL;
+		if (at == FIELD_STATE)
+			about->process.state = *field;
+		else if (at == FIELD_PARENT)
+			about->parent = atoi(field);
+		else if (at == FIELD_STARTED)
+			about->process.started = strtoull(field, NULL, 10);
+	}
+	return 0;
+}
+
+static int read_about(pid_t pid, struct about *about)
+{
+	char path[PATH_SIZE], text[STAT_SIZE];
+	ssize_t length;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	length = read_file(path, text, sizeof text);
+	if (length < 0)
+		return (int)length;
+	*about = (struct about){.process.pid = pid};
+	return parse_stat(about, text);
+}
+
+static bool is_same(const struct tree_process *process)
+{
+	struct about now;
+
+	return read_about(process->pid, &now) == 0 && now.process.started == process->started;
+}
+
+/* --- the list ----------------------------------------------------------------------------------------- */
+
+static bool is_known(const struct tree *tree, const struct tree_process *process)
+{
+	for (size_t i = tree->count; i > 0; i--) {
+		const struct tree_process *known = &tree->list[i - 1];
+
+		if (known->pid == process->pid && known->started == process->started)
+			return true;
+	}
+	return false;
+}
+
+static int add(struct tree *tree, const struct tree_process *process)
+{
+	size_t room = tree->room ? 2 * tree->room : 16;
+	struct tree_process *list;
+
+	if (tree->count == tree->room) {
+		list = reallocarray(tree->list, room, sizeof *list);
+		if (list == NULL)
+			return -ENOMEM;
+		tree->list = list;
+		tree->room = room;
+	}
+	tree->list[tree->count++] = *process;
+	return 0;
+}
+
+void tree_free(struct tree *tree)
+{
+	free(tree->list);
+	*tree = (struct tree){0};
+}
+
+/* --- whose children they are -------------------------------------------------------------------------- */
+
+typedef void visit_child(void *arg, pid_t child);
+
+/* Calls `visit` for each number in a file. Returns 0, or a negative errno. */
+static int read_children(const char *path, visit_child *visit, void *arg)
+{
+	FILE *file = fopen(path, "re");
+	int child;
+
+	if (file == NULL)
+		return -errno;
+	while (fscanf(file, "%d", &child) == 1)
+		visit(arg, child);
+	(void)fclose(file);
+	return 0;
+}
+
+/* Calls `visit` for each folder of /proc, or of a process's threads, that is a number. */
+static int read_numbers(const char *path, visit_child *visit, void *arg)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+
+	if (dir == NULL)
+		return -errno;
+	while ((entry = readdir(dir)) != NULL) {
+		if (isdigit((unsigned char)entry->d_name[0]))
+			visit(arg, atoi(entry->d_name));
+	}
+	(void)closedir(dir);
+	return 0;
+}
+
+/* Children are listed by the thread that they are of. */
+struct thread_walk {
+	pid_t pid;
+	visit_child *visit;
+	void *arg;
+	bool is_missing; /* the kernel keeps no such lists */
+};
+
+static void visit_thread(void *arg, pid_t thread)
+{
+	struct thread_walk *walk = arg;
+	char path[PATH_SIZE];
+
+	(void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)walk->pid, (int)thread);
+	if (read_children(path, walk->visit, walk->arg) == -ENOENT && thread == walk->pid)
+		walk->is_missing = true;
+}
+
+/* Where there are no such lists: everybody whose parent it is. */
+struct scan {
+	pid_t parent;
+	visit_child *visit;
+	void *arg;
+};
+
+static void visit_everybody(void *arg, pid_t pid)
+{
+	const struct scan *scan = arg;
+	struct about about;
+
+	if (read_about(pid, &about) == 0 && about.parent == scan->parent)
+		scan->visit(scan->arg, pid);
+}
+
+static int for_children(pid_t pid, visit_child *visit, void *arg)
+{
+	struct thread_walk walk = {pid, visit, arg, false};
+	struct scan scan = {pid, visit, arg};
+	struct about about;
+	char path[PATH_SIZE];
+	int error;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	error = read_numbers(path, visit_thread, &walk);
+	/* The list of a process that has just ended is missing too. */
+	if (walk.is_missing && read_about(pid, &about) == 0)
+		error = read_numbers("/proc", visit_everybody, &scan);
+	return error;
+}
+
+/* --- signalling --------------------------------------------------------------------------------------- */
+
+/* One walk over what is below us, from the top down. */
+struct walk {
+	pid_t root;
+	int signal;
+	struct tree *known;
+	struct tree found;                 /* in this walk */
+	const struct tree_process *parent; /* whose children come now; NULL: the root's */
+	size_t added;                      /* to `known` */
+	int error;
+};
+
+static int send_one(int pidfd, int signal)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == 0 ? 0 : -errno;
+}
+
+/* A stopped process takes nothing but SIGKILL before it is continued. One that has ended is fine. */
+static int send_to(int pidfd, int signal)
+{
+	int error = signal == 0 ? 0 : send_one(pidfd, signal);
+
+	if (error == 0 && signal != 0 && signal != SIGKILL && signal != SIGSTOP)
+		(void)send_one(pidfd, SIGCONT);
+	return error == -ESRCH ? 0 : error;
+}
+
+/* Now that a descriptor of it is held: is it below us still? Its number may have been used again before that,
+ * and then its parent is another one; its parent's number too, and then that has begun at another time. */
+static bool is_ours(const struct walk *walk, const struct about *about)
+{
+	if (about->parent == walk->root)
+		return true;
+	return walk->parent != NULL && about->parent == walk->parent->pid && is_same(walk->parent);
+}
+
+static void note(struct walk *walk, int error)
+{
+	if (error < 0 && error != -ESRCH && error != -ENOENT)
+		walk->error = error;
+}
+
+static void signal_new(struct walk *walk, struct tree_process *process, int pidfd)
+{
+	if (is_known(walk->known, process))
+		return;
+	process->error = send_to(pidfd, walk->signal);
+	note(walk, add(walk->known, process));
+	walk->added++;
+}
+
+static void visit(void *arg, pid_t child)
+{
+	struct walk *walk = arg;
+	struct about about;
+	int pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+
+	if (pidfd < 0) {
+		note(walk, -errno);
+		return;
+	}
+	if (read_about(child, &about) == 0 && is_ours(walk, &about)) {
+		note(walk, add(&walk->found, &about.process));
+		signal_new(walk, &about.process, pidfd);
+	}
+	(void)close(pidfd);
+}
+
+/* What is found is added to the end of the list that is walked over, so that the walk goes on to the last
+ * leaf. */
+static void walk_down(struct walk *walk)
+{
+	note(walk, for_children(walk->root, visit, walk));
+	for (size_t i = 0; i < walk->found.count; i++) {
+		struct tree_process parent = walk->found.list[i];
+
+		walk->parent = &parent;
+		note(walk, for_children(parent.pid, visit, walk));
+	}
+	tree_free(&walk->found);
+}
+
+#define WALKS_MAX 64 /* for who forks faster than we walk; the caller comes back */
+
+/* In a process id namespace whose /proc is that of another one its numbers are other processes. */
+static bool is_own_proc(void)
+{
+	char text[PATH_SIZE];
+	ssize_t length = readlink("/proc/self", text, sizeof text - 1);
+
+	if (length < 0)
+		return false;
+	text[length] = '\0';
+	return atoi(text) == (int)getpid();
+}
+
+int tree_signal(struct tree *tree, int signal)
+{
+	struct walk walk;
+	int walks = 0;
+
+	if (!is_own_proc())
+		return -ENOSYS;
+
+	do {
+		walk = (struct walk){.root = getpid(), .signal = signal, .known = tree};
+		walk_down(&walk);
+	} while (walk.added > 0 && ++walks < WALKS_MAX);
+	return walk.error;
+}
+
+bool tree_descends(pid_t pid, pid_t ancestor)
+{
+	struct about about;
+
+	if (!is_own_proc())
+		return false;
+	while (pid > 1 && pid != ancestor) {
+		if (read_about(pid, &about) < 0)
+			return false;
+		pid = about.parent;
+	}
+	return pid == ancestor;
+}

@@ -299,6 +299,7 @@ install: all
 	  $(DESTDIR)$(INCLUDEDIR)/cancel $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(COMPDIR)
 	$(INSTALL) $(B)/bin/cancelreq $(DESTDIR)$(BINDIR)/
 	$(INSTALL) $(B)/bin/cancelwatch $(DESTDIR)$(SBINDIR)/
+	ln -sf $(SBINDIR)/cancelwatch $(DESTDIR)$(BINDIR)/cancelwatch
 	$(INSTALL) -m 644 $(B)/libcancel.a $(DESTDIR)$(LIBDIR)/
 	$(INSTALL) $(B)/libcancel.so.$(VERSION) $(DESTDIR)$(LIBDIR)/
 	ln -sf libcancel.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libcancel.so.$(SOVERSION)

@@ -14,10 +14,12 @@ static verb_run *const verbs[VERB_COUNT] = {
 	[VERB_RESET] = reset_run, [VERB_STATUS] = status_run, [VERB_LIST] = list_run,
 };
 
-/* A reader that goes away must not stop a batch half-way: writing fails with EPIPE instead. */
-static void outlive_readers(void)
+/* A reader that goes away must not stop a batch half-way: writing fails with EPIPE instead; nor a limit of the size of
+ * files a request: EFBIG says so. */
+static void outlive_limits(void)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 }
 
 static int configure(struct cancel_config *config, const struct options *options, struct cancel_error *error)
@@ -42,7 +44,7 @@ int main(int argc, char **argv)
 	struct cancel_error error;
 	int exit_code;
 
-	outlive_readers();
+	outlive_limits();
 	options_parse(&options, argc, argv); /* --help, --version and wrong usage end here */
 
 	if (configure(&config, &options, &error) < 0 ||

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 
+#define ASK_EVERY_NS (100 * CANCEL_MILLISECOND)
 #define LISTEN_AFTER_NS \
 	(5 * CANCEL_MILLISECOND) /* what ends sooner needs nobody who listens, nor the thread's time */
 
@@ -22,8 +23,7 @@ static void judge_not_started(struct supervision *supervision, int error, int ex
 /* One that asks by itself may have seen the request before we did, and ended because of it. */
 static bool has_obeyed(struct supervision *supervision)
 {
-	return supervision->options->cooperative_ns > 0 &&
-	       !status_is_success(supervision->custody.status) &&
+	return supervision->options->cooperative_ns > 0 && !status_is_success(supervision->custody.status) &&
 	       cancel_task_check(supervision->task, NULL) == 1;
 }
 
@@ -73,22 +73,35 @@ static bool handle(struct supervision *supervision, enum custody_event event)
 	}
 }
 
-/* What cannot be stopped shall not run. */
-static void judge_deaf(struct supervision *supervision, int error)
-{
-	(void)custody_kill(&supervision->custody);
-	verdict_set(&supervision->verdict, VERDICT_NOT_STARTED, COMMAND_NOT_OURS,
-		    "cannot listen for requests: no thread can be had: %s", strerror(-error));
-	say_always("%s", supervision->verdict.detail);
-}
-
-bool attempt_listen(struct supervision *supervision)
+void attempt_listen(struct supervision *supervision)
 {
 	int error = listener_start(&supervision->listener, supervision->task);
 
-	if (error < 0)
-		judge_deaf(supervision, error);
-	return error == 0;
+	if (error == 0 || supervision->asks)
+		return;
+	supervision->asks = true;
+	say(supervision, "no thread can be had to wait for a request (%s): looking for one every 100 ms",
+	    strerror(-error));
+}
+
+/* Without the listener: look, every now and then. */
+static enum custody_event wait_and_ask(struct supervision *supervision, int64_t until_ns)
+{
+	for (;;) {
+		int64_t ask_at_ns = supervision_after(ASK_EVERY_NS);
+		enum custody_event event =
+			custody_wait(&supervision->custody, ask_at_ns < until_ns ? ask_at_ns : until_ns);
+
+		if (event != CUSTODY_TIME || ask_at_ns >= until_ns)
+			return event;
+		(void)cancel_task_check(supervision->task, NULL);
+	}
+}
+
+enum custody_event attempt_wait(struct supervision *supervision, int64_t until_ns)
+{
+	return supervision->asks ? wait_and_ask(supervision, until_ns)
+				 : custody_wait(&supervision->custody, until_ns);
 }
 
 /* What was asked for meanwhile the listener finds when it begins. Returns whether the try is over. */
@@ -119,8 +132,9 @@ void attempt_make(struct supervision *supervision)
 		judge_not_started(supervision, error, COMMAND_NOT_OURS);
 		return;
 	}
-	if (is_short(supervision, until_ns) || !attempt_listen(supervision))
+	if (is_short(supervision, until_ns))
 		return;
-	while (!handle(supervision, custody_wait(&supervision->custody, until_ns)))
+	attempt_listen(supervision);
+	while (!handle(supervision, attempt_wait(supervision, until_ns)))
 		;
 }

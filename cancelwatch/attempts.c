@@ -33,7 +33,7 @@ static void sleep_between(struct supervision *supervision, int64_t pause_ns)
 {
 	int64_t until_ns = supervision_after(pause_ns);
 
-	while (may_go_on(supervision) && custody_wait(&supervision->custody, until_ns) != CUSTODY_TIME)
+	while (may_go_on(supervision) && attempt_wait(supervision, until_ns) != CUSTODY_TIME)
 		;
 }
 
@@ -61,8 +61,9 @@ static bool wait_for_next_try(struct supervision *supervision)
 	if (!supervision_is_cancelled(supervision))
 		say_pause(supervision, pause_ns);
 	/* What the last try left in the background must not meet the next one. */
-	if (!stop_leftovers(supervision) || !attempt_listen(supervision))
+	if (!stop_leftovers(supervision))
 		return false;
+	attempt_listen(supervision);
 	sleep_between(supervision, pause_ns);
 	return judge_pause(supervision);
 }

@@ -1,14 +1,18 @@
 #include "cgroup.h"
 
+#include <cancel/clock.h>
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
@@ -19,7 +23,19 @@
 /* Where version 2 is mounted: alone, or beside version 1. */
 static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 
+/* A process id alone would not do: other namespaces have the same ones. */
+static char chosen_name[64];
+
 #define MOUNT_COUNT (sizeof mounts / sizeof mounts[0])
+
+void cgroup_choose_name(void)
+{
+	uint64_t mark;
+
+	if (getrandom(&mark, sizeof mark, GRND_NONBLOCK) < 0)
+		mark = (uint64_t)cancel_clock_now_ns();
+	(void)snprintf(chosen_name, sizeof chosen_name, "cancelwatch-%d-%016" PRIx64, (int)getpid(), mark);
+}
 
 static const char *find_mount(void)
 {
@@ -69,7 +85,7 @@ static bool is_ours_to_divide(const char *path)
 }
 
 /* Returns whether one may be made there. */
-static bool name_it(struct cgroup *cgroup, pid_t maker)
+static bool name_it(struct cgroup *cgroup)
 {
 	const char *mount = find_mount();
 	char text[TEXT_SIZE];
@@ -83,8 +99,7 @@ static bool name_it(struct cgroup *cgroup, pid_t maker)
 	length = snprintf(cgroup->path, sizeof cgroup->path, "%s%s", mount, own);
 	if (length >= (int)sizeof cgroup->path || !is_ours_to_divide(cgroup->path))
 		return false;
-	length += snprintf(cgroup->path + length, sizeof cgroup->path - (size_t)length, "/cancelwatch-%d",
-			   (int)maker);
+	length += snprintf(cgroup->path + length, sizeof cgroup->path - (size_t)length, "/%s", chosen_name);
 	return length < (int)sizeof cgroup->path;
 }
 
@@ -96,20 +111,19 @@ static void open_it(struct cgroup *cgroup)
 void cgroup_make(struct cgroup *cgroup)
 {
 	cgroup->fd = -1;
-	if (!name_it(cgroup, getpid()))
+	if (!name_it(cgroup))
 		return;
-	/* One of that name is what a process left that had our number and was killed. */
-	if (mkdir(cgroup->path, 0755) < 0 && (rmdir(cgroup->path) < 0 || mkdir(cgroup->path, 0755) < 0))
+	if (mkdir(cgroup->path, 0755) < 0)
 		return;
 	open_it(cgroup);
 	if (cgroup->fd < 0)
 		(void)rmdir(cgroup->path);
 }
 
-void cgroup_take_over(struct cgroup *cgroup, pid_t maker)
+void cgroup_take_over(struct cgroup *cgroup)
 {
 	cgroup->fd = -1;
-	if (name_it(cgroup, maker))
+	if (name_it(cgroup))
 		open_it(cgroup);
 }
 

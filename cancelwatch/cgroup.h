@@ -4,17 +4,18 @@
 #define CANCELWATCH_CGROUP_H
 
 #include <limits.h>
-#include <sys/types.h>
 
 struct cgroup {
 	int fd; /* of its folder; -1: there is none */
 	char path[PATH_MAX];
 };
 
+/* Choose a name that nobody else has, before the process is forked that makes it: then both know it. */
+void cgroup_choose_name(void);
 /* Make one. Where that is not allowed, or there is no such thing, `fd` is -1. */
 void cgroup_make(struct cgroup *cgroup);
-/* Take over what a process left that was killed; `fd` is -1 where it had none. */
-void cgroup_take_over(struct cgroup *cgroup, pid_t maker);
+/* Take over what the process left that made it and was killed; `fd` is -1 where there is none. */
+void cgroup_take_over(struct cgroup *cgroup);
 /* SIGKILL to all that is in it. */
 void cgroup_kill(const struct cgroup *cgroup);
 /* Remove it, if it is empty. */

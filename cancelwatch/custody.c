@@ -8,6 +8,7 @@
 #include <cancel/text.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -177,6 +178,7 @@ static bool take_orphaned(struct custody *custody, enum custody_event *event)
 static bool take_stop(struct custody *custody, enum custody_event *event)
 {
 	custody->stop_fd = -1;
+	custody->stop_at_ns = cancel_clock_now_ns();
 	*event = CUSTODY_STOP;
 	return true;
 }
@@ -222,24 +224,28 @@ enum custody_event custody_wait(struct custody *custody, int64_t until_ns)
 
 /* --- ending ------------------------------------------------------------------------------------------- */
 
-void custody_signal(struct custody *custody, int number)
+static void send_to_all(struct custody *custody, int number, pid_t spared_group)
 {
-	struct tree tree = {0};
+	struct tree tree = {.spared_group = spared_group};
 
 	(void)tree_signal(&tree, number);
 	/* Without /proc it is all that can be reached. As long as it was not waited for its number is its
 	 * own. */
-	if (custody->command > 0 && tree.count == 0)
+	if (custody->command > 0 && tree.count == 0 && spared_group == 0)
 		(void)kill(custody->command, number);
 	tree_free(&tree);
 }
 
+void custody_signal(struct custody *custody, int number)
+{
+	send_to_all(custody, number, 0);
+}
+
+/* What the terminal has sent to the command's group does not reach those of it that have another one. */
 void custody_pass_signal(struct custody *custody)
 {
-	if (custody->signal_was_given)
-		return;
 	if (!is_for_command(custody->signal))
-		custody_signal(custody, custody->signal);
+		send_to_all(custody, custody->signal, custody->signal_was_given ? custody->group : 0);
 	else if (custody->command > 0)
 		(void)kill(custody->command, custody->signal);
 }
@@ -307,7 +313,7 @@ void custody_name_survivors(char *text, size_t size)
 	struct tree tree = {0};
 	size_t used = 0;
 
-	text[0] = '\0';
+	(void)snprintf(text, size, "what it started cannot be found without /proc");
 	(void)tree_signal(&tree, SIGKILL);
 	for (size_t i = 0; i < tree.count && used < size; i++) {
 		const struct tree_process *left = &tree.list[i];
@@ -324,4 +330,29 @@ void custody_name_survivors(char *text, size_t size)
 						 left->state);
 	}
 	tree_free(&tree);
+}
+
+int custody_write(struct custody *custody, int fd, const char *text, size_t length)
+{
+	custody->told_to_end = 0;
+	while (length > 0 && !custody->is_orphaned && custody->told_to_end == 0) {
+		struct pollfd fds[] = {
+			{custody->signals_fd, POLLIN, 0},
+			{custody->life_fd, POLLIN, 0},
+			{fd, POLLOUT, 0},
+		};
+		enum custody_event event;
+		ssize_t written;
+
+		if (poll(fds, 3, -1) < 0 || fds[2].revents == 0) {
+			(void)take_event(custody, (struct pollfd[]){fds[0], fds[1], {-1, 0, 0}}, &event);
+			continue;
+		}
+		written = write(fd, text, length < PIPE_BUF ? length : PIPE_BUF);
+		if (written < 0)
+			return -errno;
+		text += written;
+		length -= (size_t)written;
+	}
+	return length == 0 ? 0 : -EINTR;
 }

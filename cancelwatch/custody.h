@@ -37,8 +37,9 @@ struct custody {
 	bool is_orphaned; /* whoever died without whom we shall not be */
 	int told_to_end;  /* the latest signal that says so; 0: none */
 
-	int sent;        /* the signal that ended it was tried with; 0: none so far */
-	bool was_killed; /* that was not enough */
+	int64_t stop_at_ns; /* when CUSTODY_STOP was told; 0: it was not */
+	int sent;           /* the signal that ended it was tried with; 0: none so far */
+	bool was_killed;    /* that was not enough */
 };
 
 enum custody_event {
@@ -83,6 +84,10 @@ bool custody_end(struct custody *custody, const struct custody_steps *steps);
 
 /* SIGKILL to all of it, now. */
 bool custody_kill(struct custody *custody);
+
+/* Write all of a text to who may not read, but give up when we are orphaned, or told to end. Returns 0 or a
+ * negative errno. */
+int custody_write(struct custody *custody, int fd, const char *text, size_t length);
 
 /* Who is left: "pid 17 (dd) survives SIGKILL, state D". */
 void custody_name_survivors(char *text, size_t size);

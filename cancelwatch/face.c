@@ -2,6 +2,7 @@
 
 #include "command.h"
 #include "custody.h"
+#include "standard_error.h"
 #include "supervisor.h"
 #include "tree.h"
 #include "verdict.h"
@@ -10,7 +11,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ static bool has_children(void)
 
 static int fail(const char *what, int error)
 {
-	(void)fprintf(stderr, "cancelwatch: %s: %s\n", what, strerror(error));
+	standard_error_line("%s: %s", what, strerror(error));
 	return COMMAND_NOT_OURS;
 }
 
@@ -42,19 +42,19 @@ static void hand_on(const struct custody *face, pid_t supervisor)
 }
 
 /* It was killed, or has crashed. What it had started has come to us. */
-static int survive(struct custody *face, pid_t supervisor, int status)
+static int survive(struct custody *face, int status)
 {
 	char text[STATUS_TEXT_SIZE];
 	bool is_clean;
 
-	cgroup_take_over(&face->cgroup, supervisor);
+	cgroup_take_over(&face->cgroup);
 	cgroup_kill(&face->cgroup);
 	is_clean = !face->keeps_orphans || custody_kill(face);
 	cgroup_remove(&face->cgroup);
-	(void)fprintf(stderr, "cancelwatch: the supervisor %s; %s\n", status_text(text, status),
-		      !face->keeps_orphans ? "the command was killed, what it had started may run on"
-		      : is_clean           ? "the command was killed"
-					   : "the command could not be killed");
+	standard_error_line("the supervisor %s; %s", status_text(text, status),
+			    !face->keeps_orphans ? "the command was killed, what it had started may run on"
+			    : is_clean           ? "the command was killed"
+						 : "the command could not be killed");
 	return COMMAND_NOT_OURS;
 }
 
@@ -70,7 +70,7 @@ static int wait_for(struct custody *face, pid_t supervisor)
 		case CUSTODY_CHILD:
 			if (face->command == 0)
 				return WIFEXITED(face->status) ? WEXITSTATUS(face->status)
-							       : survive(face, supervisor, face->status);
+							       : survive(face, face->status);
 			break;
 		default:
 			break;
@@ -105,6 +105,7 @@ int face_run(const struct run_options *options)
 	if (!has_children())
 		custody_keep_orphans(&face);
 	leave_group(options);
+	cgroup_choose_name();
 	supervisor = fork();
 	if (supervisor < 0)
 		return fail("cannot start the supervisor", errno);

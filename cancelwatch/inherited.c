@@ -7,7 +7,7 @@
 #define STREAMS 3
 
 /* Those whose treatment we change, for whatever reason. All others pass through us as they are. */
-static const int changed_signals[] = {SIGPIPE, SIGCHLD, SIGTTOU, SIGTERM, SIGINT, SIGHUP};
+static const int changed_signals[] = {SIGPIPE, SIGXFSZ, SIGCHLD, SIGTTOU, SIGTERM, SIGINT, SIGHUP};
 
 #define CHANGED_COUNT (sizeof changed_signals / sizeof changed_signals[0])
 

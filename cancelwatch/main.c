@@ -51,8 +51,9 @@ int main(int argc, char **argv)
 
 	inherited_keep();
 	fill_standard_descriptors();
-	/* A closed pipe is EPIPE, which print.c knows. */
+	/* A closed pipe is EPIPE, which print.c knows; a file that may not grow is EFBIG. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 	/* What follows the command that it runs is not ours to read, and its exit codes are those of timeout(1). */
 	if (argc > 1 && strcmp(argv[1], "run") == 0)
 		return run_run(argc - 1, argv + 1);

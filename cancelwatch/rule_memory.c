@@ -83,5 +83,5 @@ void rule_memory_clear(struct rule_memory *memory)
 {
 	free(memory->keys);
 	free(memory->slots);
-	*memory = (struct rule_memory){NULL};
+	*memory = (struct rule_memory){.count = 0};
 }

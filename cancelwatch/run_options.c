@@ -27,7 +27,7 @@ static const char help[] =
 	"      --backoff           each pause twice the one before\n"
 	"      --run ID            this run's own id     --also ID   listen to this too\n"
 	"      --foreground        stay in our group: for what reads from the terminal\n"
-	"      --json              at the end an object   --report FILE   and into FILE\n"
+	"      --json              at the end an object   --report FILE   in FILE instead\n"
 	"      --spool DIR   --config FILE   -q, --quiet   -h, --help   -V, --version\n"
 	"\n"
 	"D: 500ms, 30s, 10m, 24h, 7d, or seconds.\n"

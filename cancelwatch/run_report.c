@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,26 +78,32 @@ static void add_request(struct printer *out, const struct cancel_why *why)
 	print_add(out, "}");
 }
 
-int run_report_write(const struct run_report *report, int fd)
+static void add_all(struct printer *out, const struct run_report *report)
 {
 	const struct verdict *verdict = report->verdict;
-	struct printer out;
-	int error;
 
-	if (print_open(&out, fd, false) < 0)
-		return -ENOMEM;
-	print_add(&out, "{\"task_id\": ");
-	print_string(&out, report->options->task_id);
-	add_text(&out, "run", report->options->run);
-	add_text(&out, "outcome", verdict_word(verdict));
-	add_text(&out, "detail", verdict->detail);
-	print_add(&out, ", \"exit_code\": %d", verdict->exit_code);
-	add_status(&out, verdict);
-	add_times(&out, report);
-	add_request(&out, report->why);
-	print_add(&out, "}");
-	print_end(&out);
-	error = out.closed ? -EPIPE : -out.error;
+	print_add(out, "{\"task_id\": ");
+	print_string(out, report->options->task_id);
+	add_text(out, "run", report->options->run);
+	add_text(out, "outcome", verdict_word(verdict));
+	add_text(out, "detail", verdict->detail);
+	print_add(out, ", \"exit_code\": %d", verdict->exit_code);
+	add_status(out, verdict);
+	add_times(out, report);
+	add_request(out, report->why);
+	print_add(out, "}\n");
+}
+
+char *run_report_text(const struct run_report *report)
+{
+	struct printer out;
+	char *text = NULL;
+
+	if (print_open(&out, -1, false) < 0)
+		return NULL;
+	add_all(&out, report);
+	if (fflush(out.line) == 0 && out.error == 0)
+		text = strdup(out.text);
 	print_close(&out);
-	return error;
+	return text;
 }

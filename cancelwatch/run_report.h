@@ -24,7 +24,7 @@ struct run_report {
 /* Where it goes: a file that is made now, or standard output. Returns the descriptor, or a negative errno. */
 int run_report_open(const struct run_options *options);
 
-/* Returns 0, or a negative errno: it could not be written. */
-int run_report_write(const struct run_report *report, int fd);
+/* The object and a newline, to be freed with free(); NULL where memory has run out. */
+char *run_report_text(const struct run_report *report);
 
 #endif

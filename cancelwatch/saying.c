@@ -1,4 +1,5 @@
 /* What `cancelwatch run` says on standard error. */
+#include "standard_error.h"
 #include "supervision.h"
 
 #include <cancel/text.h>
@@ -7,16 +8,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINE_SIZE (CANCEL_ERROR_TEXT_MAX + CANCEL_DETAIL_MAX)
+#define TEXT_SIZE (CANCEL_ERROR_TEXT_MAX + CANCEL_DETAIL_MAX)
 
 static void say_about(const struct supervision *supervision, const char *format, va_list arguments)
 {
-	char id[CANCEL_ESCAPED_SIZE(CANCEL_TASK_ID_MAX)], text[LINE_SIZE];
+	char id[CANCEL_ESCAPED_SIZE(CANCEL_TASK_ID_MAX)], text[TEXT_SIZE];
 	const char *task_id = supervision->options->task_id;
 
 	(void)vsnprintf(text, sizeof text, format, arguments);
-	(void)fprintf(stderr, "cancelwatch: %s: %s\n",
-		      cancel_text_escape(id, sizeof id, task_id, strlen(task_id)), text);
+	standard_error_line("%s: %s", cancel_text_escape(id, sizeof id, task_id, strlen(task_id)), text);
 }
 
 void say(const struct supervision *supervision, const char *format, ...)
@@ -41,11 +41,9 @@ void say_failure(const struct supervision *supervision, const char *format, ...)
 
 void say_always(const char *format, ...)
 {
-	char line[LINE_SIZE];
 	va_list arguments;
 
 	va_start(arguments, format);
-	(void)vsnprintf(line, sizeof line, format, arguments);
+	standard_error_line_of(format, arguments);
 	va_end(arguments);
-	(void)fprintf(stderr, "cancelwatch: %s\n", line);
 }

@@ -41,6 +41,15 @@ static void judge_survivors(struct supervision *supervision)
 	say_failure(supervision, "%s", supervision->verdict.detail);
 }
 
+bool stop_leftovers(struct supervision *supervision)
+{
+	bool is_gone = end_all(supervision, supervision->options->signal);
+
+	if (!is_gone)
+		judge_survivors(supervision);
+	return is_gone;
+}
+
 static void say_cancelled(const struct supervision *supervision, const struct cancel_why *why)
 {
 	const struct run_options *options = supervision->options;
@@ -111,6 +120,21 @@ void stop_for_request(struct supervision *supervision)
 				custody->was_killed && !was_alone, cancel_clock_now_ns() - noticed_ns);
 }
 
+/* A request came while it was being stopped for another reason: then it was cancelled. */
+static void judge_late_request(struct supervision *supervision)
+{
+	struct custody *custody = &supervision->custody;
+	int64_t now_ns = cancel_clock_now_ns();
+	int64_t noticed_ns = custody->stop_at_ns > 0 ? custody->stop_at_ns : now_ns;
+	int sent = custody->sent;
+	bool was_killed = custody->was_killed;
+
+	announce(supervision);
+	if (stop_leftovers(supervision))
+		verdict_stopped(&supervision->verdict, custody->status, sent, was_killed,
+				now_ns - noticed_ns);
+}
+
 static void judge_time(struct supervision *supervision, const char *time)
 {
 	verdict_set(&supervision->verdict, VERDICT_TIMED_OUT, VERDICT_EXIT_TIMED_OUT, "timed out after %s",
@@ -123,15 +147,13 @@ void stop_for_time(struct supervision *supervision)
 {
 	char time[CANCEL_DURATION_SIZE], number[SIGNAL_NAME_SIZE];
 	const struct run_options *options = supervision->options;
-	int64_t decided_ns = cancel_clock_now_ns();
 
 	cancel_duration_format(time, options->tries.timeout_ns / CANCEL_MILLISECOND);
 	say(supervision, "timed out after %s; sending %s", time, signal_name(number, options->signal));
 	if (!end_all(supervision, options->signal))
 		judge_survivors(supervision);
 	else if (supervision_is_cancelled(supervision))
-		verdict_stopped(&supervision->verdict, supervision->custody.status, supervision->custody.sent,
-				supervision->custody.was_killed, cancel_clock_now_ns() - decided_ns);
+		judge_late_request(supervision);
 	else
 		judge_time(supervision, time);
 }
@@ -139,13 +161,10 @@ void stop_for_time(struct supervision *supervision)
 /* SIGTERM to us: it gets it, and what does not end by that is killed. */
 void stop_for_signal(struct supervision *supervision)
 {
-	int64_t decided_ns = cancel_clock_now_ns();
-
 	if (!end_all(supervision, SIGTERM))
 		judge_survivors(supervision);
 	else if (supervision_is_cancelled(supervision))
-		verdict_stopped(&supervision->verdict, supervision->custody.status, SIGTERM,
-				supervision->custody.was_killed, cancel_clock_now_ns() - decided_ns);
+		judge_late_request(supervision);
 	else
 		verdict_ended(&supervision->verdict, supervision->custody.status);
 }
@@ -159,17 +178,9 @@ void stop_orphaned(struct supervision *supervision)
 			    "its monitor was killed, and the command with it");
 }
 
-bool stop_leftovers(struct supervision *supervision)
-{
-	bool is_gone = end_all(supervision, supervision->options->signal);
-
-	if (!is_gone)
-		judge_survivors(supervision);
-	return is_gone;
-}
-
 void stop_nothing(struct supervision *supervision, const char *detail)
 {
 	announce(supervision);
-	verdict_set(&supervision->verdict, VERDICT_CANCELLED, VERDICT_EXIT_CANCELLED, "%s", detail);
+	if (stop_leftovers(supervision))
+		verdict_set(&supervision->verdict, VERDICT_CANCELLED, VERDICT_EXIT_CANCELLED, "%s", detail);
 }

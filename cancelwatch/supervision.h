@@ -20,6 +20,7 @@ struct supervision {
 	struct cancel_task *task;
 	struct cancel_fd stop;
 	struct listener listener;
+	bool asks; /* there is none */
 	struct verdict verdict; /* of the latest try */
 	int report_fd;
 	unsigned tries;
@@ -47,9 +48,10 @@ void attempts_make(struct supervision *supervision);
 
 /* attempt.c: try once. */
 void attempt_make(struct supervision *supervision);
-/* From now on requests are noticed. Returns whether they are; if not, nothing runs any more, and that is the
- * verdict. */
-bool attempt_listen(struct supervision *supervision);
+/* From now on requests are noticed: by the listener, or, where that cannot be had, in attempt_wait, which is
+ * custody_wait. */
+void attempt_listen(struct supervision *supervision);
+enum custody_event attempt_wait(struct supervision *supervision, int64_t until_ns);
 
 /* stopping.c: end all of the command, and judge what became of it. */
 void stop_for_request(struct supervision *supervision);

@@ -5,6 +5,7 @@
 #include "run_report.h"
 #include "supervision.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,7 @@ static void say_unreported(const struct run_options *options, int error)
 			   strerror(-error));
 }
 
+/* Nobody is kept waiting for a reader who does not read: what had to be done is done. */
 static void report(struct supervision *supervision, const struct cancel_why *why)
 {
 	struct run_report report = {
@@ -160,25 +162,35 @@ static void report(struct supervision *supervision, const struct cancel_why *why
 		.ended_at_us = wall_clock_us(),
 		.took_ns = cancel_clock_now_ns() - supervision->started_ns,
 	};
-	int error = supervision->options->json ? run_report_write(&report, supervision->report_fd) : 0;
+	char *text = supervision->options->json ? run_report_text(&report) : NULL;
+	int error = 0;
 
+	if (text != NULL)
+		error = custody_write(&supervision->custody, supervision->report_fd, text, strlen(text));
+	else if (supervision->options->json)
+		error = -ENOMEM;
 	if (error < 0)
 		say_unreported(supervision->options, error);
+	free(text);
 }
 
+/* The task has ended before it is reported; what is said of its request lives as long as its cause. */
 static void finish(struct supervision *supervision)
 {
 	enum cancel_outcome outcome;
 	struct cancel_why why;
 
-	/* Both before the listener stops, which cancels too. */
+	/* Before the listener stops, which cancels too. */
 	cancel_task_why(supervision->task, &why);
 	outcome = outcome_of(&supervision->verdict, &why);
+	if (why.cause != NULL)
+		cancel_cause_hold(why.cause);
 	listener_stop(&supervision->listener);
-	/* Before the task's end: what `why` says lives until then. */
-	report(supervision, &why);
 	end_task(supervision, outcome);
 	cgroup_remove(&supervision->custody.cgroup);
+	report(supervision, &why);
+	if (why.cause != NULL)
+		cancel_cause_drop(why.cause);
 }
 
 /* In a group of its own nothing that the terminal, or the command, does to theirs hits it. Then its lines

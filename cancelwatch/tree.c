@@ -39,6 +39,7 @@ static ssize_t read_file(const char *path, char *text, size_t size)
 
 #define FIELD_STATE   3 /* as proc(5) numbers them */
 #define FIELD_PARENT  4
+#define FIELD_GROUP   5
 #define FIELD_STARTED 22
 
 /* "17 (name) S 1 ...": a name may hold anything, so that the last parenthesis ends it. */
@@ -63,6 +64,8 @@ static int parse_stat(struct about *about, char *text)
 			about->process.state = *field;
 		else if (at == FIELD_PARENT)
 			about->parent = atoi(field);
+		else if (at == FIELD_GROUP)
+			about->process.group = atoi(field);
 		else if (at == FIELD_STARTED)
 			about->process.started = strtoull(field, NULL, 10);
 	}
@@ -229,9 +232,9 @@ static int send_one(int pidfd, int signal)
 /* A stopped process takes nothing but SIGKILL before it is continued. One that has ended is fine. */
 static int send_to(int pidfd, int signal)
 {
-	int error = signal == 0 ? 0 : send_one(pidfd, signal);
+	int error = send_one(pidfd, signal);
 
-	if (error == 0 && signal != 0 && signal != SIGKILL && signal != SIGSTOP)
+	if (error == 0 && signal != SIGKILL && signal != SIGSTOP)
 		(void)send_one(pidfd, SIGCONT);
 	return error == -ESRCH ? 0 : error;
 }
@@ -255,7 +258,8 @@ static void signal_new(struct walk *walk, struct tree_process *process, int pidf
 {
 	if (is_known(walk->known, process))
 		return;
-	process->error = send_to(pidfd, walk->signal);
+	if (process->group != walk->known->spared_group)
+		process->error = send_to(pidfd, walk->signal);
 	note(walk, add(walk->known, process));
 	walk->added++;
 }

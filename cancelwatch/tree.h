@@ -17,19 +17,21 @@
 struct tree_process {
 	pid_t pid;
 	uint64_t started; /* since the boot, in the kernel's ticks: with it a process id is unique */
+	pid_t group;      /* of processes */
 	char state;       /* as ps(1) shows it; Z: it has ended */
 	char name[TREE_NAME_SIZE];
 	int error; /* a negative errno: the latest signal could not be sent; 0: it could */
 };
 
 struct tree {
+	pid_t spared_group; /* a process group that the signal is not for; 0: none */
 	struct tree_process *list;
 	size_t count;
 	size_t room;
 };
 
 /* Send a signal, and SIGCONT after it, to every process below this one that is not in `tree`, and put it
- * there; again until none is new. So each gets it once, however fast it forks. 0 sends nothing. Returns 0 or
+ * there; again until none is new. So each gets it once, however fast it forks. Returns 0 or
  * a negative errno: -ENOSYS, there is no /proc, or it is that of other process ids; others: not all of it
  * could be read. Those that were found have got it. */
 int tree_signal(struct tree *tree, int signal);

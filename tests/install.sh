@@ -46,6 +46,7 @@ soversion=$(sed -n 's/^SOVERSION *:= *//p' Makefile)
 
 expected_files() {
 	echo bin/cancelreq
+	echo bin/cancelwatch
 	echo sbin/cancelwatch
 	echo lib/libcancel.a
 	echo lib/libcancel.so
@@ -55,7 +56,7 @@ expected_files() {
 	for file in lib/include/cancel/*.h; do echo "include/cancel/${file##*/}"; done
 	for file in man/*.[1-8]; do echo "share/man/man${file##*.}/${file##*/}"; done
 	for file in conf/completion/*; do echo "share/bash-completion/completions/${file##*/}"; done
-	for file in conf/cancel.yaml conf/systemd/* conf/cron/* conf/tmpfiles.d/*; do
+	for file in conf/cancel.yaml conf/systemd/* conf/cron/* conf/tmpfiles.d/* conf/rules/*; do
 		echo "share/doc/libcancel/examples/${file#conf/}"
 	done
 	for file in tests/examples/*.c tests/examples/*.cc; do
@@ -273,6 +274,7 @@ check_completions() {
 	check_completion cancelreq --st '--status --state'
 	check_completion cancelwatch swe sweep
 	check_completion cancelwatch check check-config
+	check_completion cancelwatch rul rules
 }
 
 install_tree

@@ -148,6 +148,7 @@ static int write_locked(const struct cancel_spool *spool, int fd, const char *te
 	return code == 0 && !set_lock(fd, F_WRLCK, ALL_BYTES) ? -errno : code;
 }
 
+/* On success nothing is left under the draft's name. */
 static int put(const struct cancel_spool *spool, const char *draft, const char *file)
 {
 	int from_fd = spool->fds[SPOOL_TMP], runs_fd = spool->fds[SPOOL_RUNS];
@@ -156,7 +157,10 @@ static int put(const struct cancel_spool *spool, const char *draft, const char *
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
-	return linkat(from_fd, draft, runs_fd, file, 0) < 0 ? -errno : 0;
+	if (linkat(from_fd, draft, runs_fd, file, 0) < 0)
+		return -errno;
+	(void)unlinkat(from_fd, draft, 0);
+	return 0;
 }
 
 /* Under the run's name; where another run has that, with a mark. */
@@ -195,11 +199,12 @@ static int take(const struct cancel_spool *spool, const char *name, const char *
 	code = write_locked(spool, fd, text);
 	if (code == 0)
 		code = put_somewhere(spool, draft, name, lease->file);
-	(void)unlinkat(spool->fds[SPOOL_TMP], draft, 0);
-	if (code < 0)
-		file_close(fd);
-	else
+	if (code == 0) {
 		lease->fd = fd;
+		return 0;
+	}
+	(void)unlinkat(spool->fds[SPOOL_TMP], draft, 0);
+	file_close(fd);
 	return code;
 }
 

@@ -53,7 +53,7 @@ static int call(const struct job *job, bool *timed_out)
 
 	set_bounds(&bounds, job);
 	result = job->function(job->arg, &now);
-	*timed_out = lift_bounds(&bounds) && result != 0;
+	*timed_out = lift_bounds(&bounds);
 	return result;
 }
 

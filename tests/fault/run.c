@@ -46,9 +46,9 @@ static void kill_supervisor(void)
 	run_expect_all_gone();
 }
 
-/* --- while it runs
- * ------------------------------------------------------------------------------------------- */
+/* --- while it runs --------------------------------------------------------------------------------- */
 
+/* DESIGN.md, invariant 45 */
 Test(run_kill, the_command_dies_with_the_face)
 {
 	RUN_START(LATER, "task", "--", HOSTILE, TREE);
@@ -58,6 +58,7 @@ Test(run_kill, the_command_dies_with_the_face)
 	cr_assert_eq(tool_count("runs"), 0, "a lease was left");
 }
 
+/* DESIGN.md, invariant 45 */
 Test(run_kill, the_command_dies_with_the_supervisor)
 {
 	RUN_START(LATER, "task", "--", HOSTILE, TREE);
@@ -108,8 +109,7 @@ Test(run_kill, children_that_were_there_before_us_survive_the_supervisor)
 	cr_assert(tree_wait("CANCEL_TASK_ID=task", 0), "%s", tree_text());
 }
 
-/* --- and a request is there
- * ----------------------------------------------------------------------------------- */
+/* --- and a request is there ------------------------------------------------------------------------ */
 
 /* The supervisor is held up until the face is dead and the request is there. */
 Test(run_kill, a_request_that_was_pending_when_the_face_died_is_told_what_became_of_the_run)
@@ -238,8 +238,7 @@ Test(run_kill, the_next_run_begins_whatever_the_last_left)
 	tool_expect(5, "", "");
 }
 
-/* --- at each of its calls
- * ------------------------------------------------------------------------------------- */
+/* --- at each of its calls -------------------------------------------------------------------------- */
 
 /* Those by which the supervisor changes something. After its fork the face makes none of them, so that one of
  * the two dies and not both; the command is not traced. */

@@ -53,8 +53,8 @@ static void check_arguments(const struct cancel_rule *rule, const struct cancel_
 		return;
 	}
 	check((size_t)count == rule->exec_count && !arguments[count]);
-	/* What comes from the request has no place in the command, and begins no argument that is looked at for options. */
-	check(!strchr(arguments[0], '\n'));
+	/* What comes from the request is no part of the command, and begins no argument that may be an option. */
+	check(strpbrk(rule->exec[0], "{}") || !strcmp(arguments[0], rule->exec[0]));
 	for (int i = 1; i < count && strcmp(arguments[i - 1], "--"); i++)
 		check(arguments[i][0] != '-' || rule->allow_options || rule->exec[i][0] == '-');
 	free(arguments);

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 enum {
-	STORM_FORKS = 3000, /* in all, and then they stay */
+	STORM_FORKS = 1000, /* in all, and then they stay */
 	STORM_WIDTH = 16,   /* alive at once, about */
-	HOPS = 3000,
+	HOPS = 1000,
 	RESPAWNS = 500,
 	NAP_US = 2000,
 };
@@ -60,7 +60,7 @@ static bool is_child(void)
 	return pid == 0;
 }
 
-/* --- kinds: each runs in a child of its own, says ready and never returns ------------------------------ */
+/* --- kinds: each runs in a child of its own, says ready and never returns -------------------------- */
 
 static void be_child(void)
 {

@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
 	SUBMITTERS = 3,
@@ -43,6 +44,7 @@ enum {
 	FIGHTS = 60, /* of each member in a round */
 	POLL_MS = 20,
 	SPIN = 2000,
+	BREATH_NS = 20000,
 };
 
 enum sort {
@@ -120,6 +122,12 @@ static void note_line(void *arg, enum cancel_log_level level, const char *line)
 	inside--;
 }
 
+/* So that a checker that runs one thread at a time comes to the others. */
+static void breathe(void)
+{
+	(void)nanosleep(&(struct timespec){.tv_nsec = BREATH_NS}, NULL);
+}
+
 /* --- who plays ---------------------------------------------------------------------------------------- */
 
 static void plan(struct slot *slot, const char *id, uint64_t *random)
@@ -163,7 +171,7 @@ static void play_submitter(unsigned number, uint64_t *random)
 		(void)snprintf(id, sizeof(id), "s-%lu-%u", round_number, i);
 		plan(&slots[i], id, random);
 		while ((code = submit(&slots[i], random, &error)) == -EAGAIN)
-			stress_dawdle(random);
+			breathe();
 		stress_expect(code == 0 || code == -ESHUTDOWN, "submitting %s says %d: %s", id, code,
 			      error.text);
 		if (code < 0)
@@ -191,6 +199,7 @@ static void play_canceller(uint64_t *random)
 		if (code >= 0)
 			(void)atomic_fetch_add(&slot->cancels, 1);
 		stress_spin(SPIN * stress_pick(random, 200));
+		breathe();
 	}
 }
 
@@ -226,15 +235,14 @@ static void play_asker(uint64_t *random)
 	while (atomic_load(&submitters_left)) {
 		struct slot *slot = pick_submitted(random);
 
-		if (!stress_one_in(random, 100)) {
-			if (!slot)
-				continue;
+		if (slot && !stress_one_in(random, 100)) {
 			atomic_store(&slot->asked, true);
 			ask(slot->id);
-		} else {
+		} else if (stress_one_in(random, 50)) {
 			ask_group(random);
 		}
 		stress_spin(SPIN * stress_pick(random, 400));
+		breathe();
 	}
 }
 
@@ -245,6 +253,7 @@ static void play_waiter(uint64_t *random)
 		struct cancel_scheduled state;
 		int code;
 
+		breathe();
 		if (!slot)
 			continue;
 		code = cancel_scheduler_wait(scheduler, slot->id,
@@ -275,6 +284,7 @@ static void play_counter(void)
 				      now.cancelled >= before.cancelled && now.retried >= before.retried,
 			      "a count went back");
 		before = now;
+		breathe();
 	}
 }
 

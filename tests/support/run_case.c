@@ -97,6 +97,26 @@ pid_t run_command(void)
 	return child_of(run_supervisor(), NULL);
 }
 
+struct in_state {
+	pid_t pid;
+	char state;
+};
+
+static bool is_in_state(void *arg)
+{
+	const struct in_state *wanted = arg;
+
+	return tree_state(wanted->pid) == wanted->state;
+}
+
+void run_await_state(pid_t pid, char state)
+{
+	struct in_state wanted = {pid, state};
+
+	cr_assert(wait_until(is_in_state, &wanted, PROCESS_TIMEOUT_MS), "process %ld is in state %c",
+		  (long)pid, tree_state(pid));
+}
+
 void run_ask(const char *task_id)
 {
 	asking_request(tool_dir.path, task_id, "why", CANCEL_EXPIRES_DEFAULT);

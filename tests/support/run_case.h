@@ -56,6 +56,9 @@ void run_await_file(const char *name);
 pid_t run_supervisor(void);
 pid_t run_command(void);
 
+/* Wait until a process is in that state of /proc. */
+void run_await_state(pid_t pid, char state);
+
 /* Ask for a task, as alice, who says "why". */
 void run_ask(const char *task_id);
 

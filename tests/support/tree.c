@@ -39,7 +39,7 @@ void tree_begin(void)
 		give_up(MARK_NAME);
 }
 
-/* --- one process -------------------------------------------------------------------------------------- */
+/* --- one process ----------------------------------------------------------------------------------- */
 
 /* A file of /proc; the length, 0 where it is gone or empty. */
 static size_t read_file(const char *path, char *text, size_t size)
@@ -63,6 +63,17 @@ static bool has_line(const char *text, size_t length, const char *line)
 		if (!strcmp(at, line))
 			return true;
 	return false;
+}
+
+/* Of "NAME=VALUE"; NULL: there is none. */
+static const char *value_of(const char *text, size_t length, const char *name)
+{
+	size_t name_length = strlen(name);
+
+	for (const char *at = text; at < text + length; at += strlen(at) + 1)
+		if (!strncmp(at, name, name_length) && at[name_length] == '=')
+			return at + name_length + 1;
+	return NULL;
 }
 
 /* Who changes its title may write over its environment; nobody here does. */
@@ -136,7 +147,7 @@ char tree_state(pid_t pid)
 	return read_stat(pid, &line) ? line.state : '\0';
 }
 
-/* --- all of them -------------------------------------------------------------------------------------- */
+/* --- all of them ----------------------------------------------------------------------------------- */
 
 typedef void visitor(void *arg, pid_t pid);
 
@@ -183,6 +194,34 @@ static void visit_carrier(void *arg, pid_t pid)
 		add_text(carriers->text, pid);
 	if (carriers->kill)
 		(void)kill(pid, SIGKILL);
+}
+
+struct values {
+	const char *name;
+	tree_visit *visit;
+	void *arg;
+};
+
+static void visit_value(void *arg, pid_t pid)
+{
+	static char text[ENVIRONMENT_MAX];
+	const struct values *values = arg;
+	char path[64];
+	const char *value;
+	size_t length;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/environ", (long)pid);
+	length = read_file(path, text, sizeof(text));
+	value = has_line(text, length, mark) ? value_of(text, length, values->name) : NULL;
+	if (value)
+		values->visit(values->arg, pid, value);
+}
+
+void tree_values(const char *name, tree_visit *visit, void *arg)
+{
+	struct values values = {name, visit, arg};
+
+	for_each_process(visit_value, &values);
 }
 
 int tree_count(const char *also)
@@ -250,7 +289,7 @@ void tree_end(void)
 	}
 }
 
-/* --- one of them -------------------------------------------------------------------------------------- */
+/* --- one of them ----------------------------------------------------------------------------------- */
 
 struct sought_process {
 	const char *name; /* or NULL */
@@ -316,7 +355,7 @@ int tree_zombies(pid_t parent)
 	return zombies.count;
 }
 
-/* --- canary ------------------------------------------------------------------------------------------- */
+/* --- canary ---------------------------------------------------------------------------------------- */
 
 static _Noreturn void sit(int ready_fd)
 {

@@ -17,6 +17,11 @@ int tree_count(const char *also);
 /* Wait until it is so many; false when the time ran out first. */
 bool tree_wait(const char *also, int count);
 
+/* Call `visit` for everybody who carries the mark, with the value that he has for the variable `name`; who
+ * has none is left out. */
+typedef void tree_visit(void *arg, pid_t pid, const char *value);
+void tree_values(const char *name, tree_visit *visit, void *arg);
+
 /* "17 (sleep), 18 (sh)": who carries the mark. The same memory at each call. */
 const char *tree_text(void);
 

@@ -26,7 +26,7 @@ static const char *script(const char *name, const char *text, mode_t mode)
 	return path;
 }
 
-/* --- the command ends by itself ------------------------------------------------------------------------ */
+/* --- the command ends by itself -------------------------------------------------------------------- */
 
 Test(run, a_command_that_ends_by_itself_gives_its_own_status)
 {
@@ -99,7 +99,7 @@ Test(run, no_control_group_is_left)
 	cr_assert_str_eq(tool.out, "");
 }
 
-/* --- it cannot be started ------------------------------------------------------------------------------ */
+/* --- it cannot be started -------------------------------------------------------------------------- */
 
 static void expect_cannot_run(const char *command, int exit_code, const char *why)
 {
@@ -150,8 +150,9 @@ Test(run, a_script_without_a_first_line_is_run_by_the_shell)
 	tool_expect(4, "word\n", "");
 }
 
-/* --- a request ----------------------------------------------------------------------------------------- */
+/* --- a request ------------------------------------------------------------------------------------- */
 
+/* DESIGN.md, invariant 46 */
 Test(run, a_request_before_the_start_means_that_it_never_starts)
 {
 	run_ask("task");
@@ -277,8 +278,7 @@ Test(run, a_request_that_comes_after_the_end_finds_it_finished)
 		supervisor = run_supervisor();
 		cr_assert_eq(kill(supervisor, SIGSTOP), 0);
 		tool_write(tool_path("go"), "", 0);
-		while (tree_state(command) != 'Z')
-			(void)usleep(1000);
+		run_await_state(command, 'Z');
 		run_ask("task");
 		cr_assert_eq(kill(supervisor, SIGCONT), 0);
 		run_expect_end(ends[i].exit_code);
@@ -312,7 +312,7 @@ Test(run, a_request_that_is_withdrawn_in_time_stops_nobody)
 	run_expect_record("task", CANCEL_OUTCOME_WITHDRAWN, NULL);
 }
 
-/* --- time of its own ----------------------------------------------------------------------------------- */
+/* --- time of its own ------------------------------------------------------------------------------- */
 
 /* Ends with `status` as soon as it is asked to. */
 #define ASKING(status)                                                                                     \
@@ -325,8 +325,7 @@ Test(run, a_cooperative_command_ends_by_itself_and_was_stopped)
 	RUN_START(LATER, "--cooperative", "30s", "task", "--", ASKING("3"));
 	run_await("ready\n");
 	run_ask("task");
-	run_finish();
-	tool_expect(RUN_CANCELLED, "ready\n", CANCELLED_BY "it has 30s to stop by itself\n");
+	run_expect_end(RUN_CANCELLED);
 	run_expect_record("task", CANCEL_OUTCOME_STOPPED, "exited with 3 after AGE");
 }
 
@@ -351,8 +350,7 @@ Test(run, a_cooperative_command_that_is_faster_than_us_was_stopped_too)
 	supervisor = run_supervisor();
 	cr_assert_eq(kill(supervisor, SIGSTOP), 0);
 	run_ask("task");
-	while (tree_state(command) != 'Z')
-		(void)usleep(1000);
+	run_await_state(command, 'Z');
 	cr_assert_eq(kill(supervisor, SIGCONT), 0);
 	run_expect_end(RUN_CANCELLED);
 	run_expect_record("task", CANCEL_OUTCOME_STOPPED, "exited with 3 after AGE");
@@ -363,7 +361,8 @@ Test(run, a_command_that_does_not_use_its_cooperative_time_gets_the_signal)
 	RUN_START(LATER, "--cooperative", "100ms", "task", "--", WAITING);
 	run_await("ready\n");
 	run_ask("task");
-	run_expect_end(RUN_CANCELLED);
+	run_finish();
+	tool_expect(RUN_CANCELLED, "ready\n", CANCELLED_BY "it has 100ms to stop by itself\n");
 	run_expect_record("task", CANCEL_OUTCOME_STOPPED, "terminated by SIGTERM after AGE");
 }
 
@@ -378,7 +377,7 @@ Test(run, a_command_may_acknowledge_the_request_itself)
 	run_expect_record("task", CANCEL_OUTCOME_STOPPED, "half of it");
 }
 
-/* --- the hook ------------------------------------------------------------------------------------------ */
+/* --- the hook -------------------------------------------------------------------------------------- */
 
 Test(run, the_hook_knows_the_reason_the_requester_and_the_request)
 {
@@ -462,7 +461,7 @@ Test(run, there_is_no_hook_without_a_request)
 	cr_assert_str_eq(tool.out, "");
 }
 
-/* --- which requests ------------------------------------------------------------------------------------ */
+/* --- which requests -------------------------------------------------------------------------------- */
 
 Test(run, a_request_for_this_run_stops_it)
 {
@@ -524,7 +523,7 @@ Test(run, a_request_stops_all_runs_of_the_task)
 	run_expect_record("task", CANCEL_OUTCOME_STOPPED, "terminated by SIGTERM after AGE");
 }
 
-/* --- the command's environment ------------------------------------------------------------------------- */
+/* --- the command's environment --------------------------------------------------------------------- */
 
 #define SHOW "env | grep -E '^(CANCEL_(TASK|RUN|RE)|TASK_CANC)' | sort"
 

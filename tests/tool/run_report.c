@@ -64,7 +64,8 @@ Test(run_report, it_tells_what_could_not_be_started)
 {
 	RUN("--json", "task", "--", "/no/such");
 	tool_expect_exit(RUN_NOT_FOUND);
-	tool_expect_field("[.outcome, .exit_code, .status, .signal, .tries]", "[\"not-started\",127,null,null,1]");
+	tool_expect_field("[.outcome, .exit_code, .status, .signal, .tries]",
+			  "[\"not-started\",127,null,null,1]");
 	tool_expect_in(tool_field(".detail"), "No such file or directory");
 }
 

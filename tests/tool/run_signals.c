@@ -23,7 +23,7 @@ static void send_to_run(int number)
 	cr_assert_eq(kill(run_process.pid, number), 0);
 }
 
-/* --- handing on ---------------------------------------------------------------------------------------- */
+/* --- handing on ------------------------------------------------------------------------------------ */
 
 /* Says which signals come, and how often; ends with 7 by SIGTERM. */
 #define COUNTING                                                                                           \
@@ -149,8 +149,7 @@ Test(run_signals, a_request_after_sigterm_finds_the_truth)
 	run_expect_all_gone();
 }
 
-/* --- what was ignored or blocked before us ----------------------------------------------------------------
- */
+/* --- what was ignored or blocked before us --------------------------------------------------------- */
 
 #define WITH(...) RUN_START_BY("env", __VA_ARGS__)
 
@@ -229,8 +228,7 @@ Test(run_signals, a_request_works_whatever_was_blocked_or_ignored)
 	run_expect_all_gone();
 }
 
-/* --- inheritance ------------------------------------------------------------------------------------------
- */
+/* --- inheritance ----------------------------------------------------------------------------------- */
 
 /* All that a program may inherit and can be shown in text, without what we are to change. */
 static const char show[] =
@@ -266,6 +264,7 @@ static void expect_same(const char *one, const char *other)
 	tool_expect(0, "", "");
 }
 
+/* DESIGN.md, invariant 48 */
 Test(run_signals, the_command_inherits_what_it_would_inherit_without_us)
 {
 	tool_write(tool_path("show"), show, strlen(show));
@@ -321,6 +320,7 @@ static void expect_closed(const char *redirections, const char *expected)
 }
 
 /* What we open must not take the place of a stream, where it would be read from and written to. */
+/* DESIGN.md, invariant 48 */
 Test(run_signals, closed_streams_stay_closed)
 {
 	expect_closed("<&-", "0");
@@ -377,8 +377,7 @@ Test(run_signals, in_the_foreground_the_tree_is_stopped_and_the_rest_of_the_grou
 	run_expect_all_gone();
 }
 
-/* --- process 1 --------------------------------------------------------------------------------------------
- */
+/* --- process 1 ------------------------------------------------------------------------------------- */
 
 #define AS_PROCESS_1 "unshare", "--pid", "--fork", "--mount-proc", "--kill-child", RUN_BINARY, "run"
 
@@ -424,7 +423,7 @@ Test(run_signals, with_another_namespace_s_proc_nobody_else_is_hit)
 		"unshare", "--pid", "--fork", "--kill-child", "sh", "-c",
 		"env --block-signal sleep 1000 & one=$!; env --block-signal sleep 1000 & two=$!; " RUN_BINARY
 		" run -k 200ms task -- " HOSTILE " child orphan session; echo code=$?; kill -0 $one && kill "
-						 "-0 $two && echo alive; exec sleep 1000");
+		"-0 $two && echo alive; exec sleep 1000");
 	run_await("ready\n");
 	run_ask("task");
 	run_await("code=123\nalive\n");

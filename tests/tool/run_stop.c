@@ -72,7 +72,7 @@ static void stop(const char *detail)
 	expect_stopped(detail);
 }
 
-/* --- trees --------------------------------------------------------------------------------------------- */
+/* --- trees ----------------------------------------------------------------------------------------- */
 
 /* In a mount namespace where no control group can be made. */
 #define WITHOUT_GROUPS "unshare", "-m", "sh", "-c", "mount -t tmpfs none /sys/fs/cgroup && exec \"$@\"", "sh"
@@ -140,6 +140,11 @@ Test(run_stop, what_is_started_after_the_signal_is_ended_too)
 	run_expect_all_gone();
 }
 
+static bool has_no_zombies(void *arg)
+{
+	return tree_zombies(*(pid_t *)arg) == 0;
+}
+
 Test(run_stop, orphans_are_reaped_while_the_command_runs)
 {
 	pid_t supervisor;
@@ -150,15 +155,15 @@ Test(run_stop, orphans_are_reaped_while_the_command_runs)
 	supervisor = run_supervisor();
 	/* What remains is the face, the supervisor and the command. */
 	cr_assert(tree_wait(NULL, 3), "%s", tree_text());
-	while (tree_zombies(supervisor) > 0)
-		(void)usleep(1000);
+	cr_assert(wait_until(has_no_zombies, &supervisor, PROCESS_TIMEOUT_MS));
 	run_ask("task");
 	expect_stopped("terminated by SIGTERM after AGE");
 }
 
-/* --- strangers ----------------------------------------------------------------------------------------- */
+/* --- strangers ------------------------------------------------------------------------------------- */
 
 /* They are our children, and no part of the task. */
+/* DESIGN.md, invariant 43 */
 Test(run_stop, children_that_were_there_before_us_are_not_touched)
 {
 	struct canary before = {0};
@@ -210,19 +215,14 @@ Test(run_stop, a_run_within_a_run_is_stopped_alone_and_with_the_outer_one)
 	run_expect_all_gone();
 }
 
-/* --- stopped, frozen, out of reach ---------------------------------------------------------------------- */
-
-static bool is_stopped(void *arg)
-{
-	return tree_state(*(pid_t *)arg) == 'T';
-}
+/* --- stopped, frozen, out of reach ----------------------------------------------------------------- */
 
 static void suspend_command(void)
 {
 	pid_t pid = run_command();
 
 	cr_assert_eq(kill(pid, SIGSTOP), 0);
-	cr_assert(wait_until(is_stopped, &pid, PROCESS_TIMEOUT_MS));
+	run_await_state(pid, 'T');
 }
 
 Test(run_stop, a_stopped_command_is_continued_so_that_it_can_end)
@@ -308,6 +308,7 @@ Test(run_stop, a_command_in_a_frozen_control_group_is_killed)
 }
 
 /* SIGKILL reaches it when it is thawed, and so it stands for uninterruptible sleep. */
+/* DESIGN.md, invariant 44 */
 Test(run_stop, what_survives_sigkill_is_named_and_is_not_called_stopped)
 {
 	make_group(FREEZER_DIR);
@@ -323,7 +324,7 @@ Test(run_stop, what_survives_sigkill_is_named_and_is_not_called_stopped)
 	tool_expect_in(tool_plain(tool.err), "not stopped: pid PID (sleep) survives SIGKILL, state D\n");
 }
 
-/* --- other users ---------------------------------------------------------------------------------------- */
+/* --- other users ----------------------------------------------------------------------------------- */
 
 #define NOBODY    "65534"
 #define AS_NOBODY "setpriv", "--reuid=" NOBODY, "--regid=" NOBODY, "--clear-groups"

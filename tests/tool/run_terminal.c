@@ -49,8 +49,7 @@ static void tear_down(void)
 
 TestSuite(run_terminal, .init = run_set_up, .fini = tear_down, .timeout = 120);
 
-/* --- a terminal --------------------------------------------------------------------------------------------
- */
+/* --- a terminal ------------------------------------------------------------------------------------ */
 
 static _Noreturn void become(const char *const *words)
 {
@@ -139,15 +138,10 @@ static pid_t command(void)
 	return tree_child(tree_child(face(), NULL), NULL);
 }
 
-static bool is_stopped(void *arg)
+static bool has_command(void *arg)
 {
-	return tree_state(*(pid_t *)arg) == 'T';
-}
-
-static void await_stopped(pid_t pid)
-{
-	cr_assert(wait_until(is_stopped, &pid, PROCESS_TIMEOUT_MS), "process %ld is in state %c", (long)pid,
-		  tree_state(pid));
+	(void)arg;
+	return command() != 0;
 }
 
 #define RUN_LINE RUN_BINARY " run -k 60s task -- "
@@ -157,8 +151,7 @@ static void await_stopped(pid_t pid)
 	"sub { "                                                                                          \
 	"print \"n=$n\\n\"; exit 5 }; print \"ready\\n\"; sleep 1 while 1'"
 
-/* --- keys --------------------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------------ */
 
 Test(run_terminal, ctrl_c_reaches_the_command_once)
 {
@@ -208,8 +201,7 @@ Test(run_terminal, the_leader_of_a_session_may_be_us)
 	await("n=1\n");
 }
 
-/* --- input
- * -------------------------------------------------------------------------------------------------- */
+/* --- input ----------------------------------------------------------------------------------------- */
 
 #define READING "sh -c 'echo ready; read x; echo \"got $x\"; exit 5'"
 
@@ -232,8 +224,7 @@ Test(run_terminal, a_command_of_a_script_may_read_if_it_is_in_the_foreground)
 	await("code=5\n");
 }
 
-/* --- job control
- * ---------------------------------------------------------------------------------------------- */
+/* --- job control ----------------------------------------------------------------------------------- */
 
 Test(run_terminal, ctrl_z_stops_and_fg_goes_on)
 {
@@ -242,8 +233,8 @@ Test(run_terminal, ctrl_z_stops_and_fg_goes_on)
 	await("ready\n");
 	press(CTRL_Z);
 	await("Stopped");
-	await_stopped(command());
-	await_stopped(face());
+	run_await_state(command(), 'T');
+	run_await_state(face(), 'T');
 	type("fg\n");
 	await("run");
 	type("hello\n");
@@ -291,7 +282,7 @@ Test(run_terminal, a_request_stops_a_job_that_ctrl_z_has_stopped)
 	await("ready\n");
 	press(CTRL_Z);
 	await("Stopped");
-	await_stopped(face());
+	run_await_state(face(), 'T');
 	expect_stopped_behind_its_back();
 }
 
@@ -300,10 +291,9 @@ Test(run_terminal, a_request_stops_a_job_that_waits_in_the_background_for_the_te
 	start_shell();
 	type(RUN_LINE "sh -c 'echo ready; exec cat' &\n");
 	await("ready\n");
-	while (!command())
-		(void)usleep(1000);
-	await_stopped(command());
-	await_stopped(face());
+	cr_assert(wait_until(has_command, NULL, PROCESS_TIMEOUT_MS));
+	run_await_state(command(), 'T');
+	run_await_state(face(), 'T');
 	type("jobs\n");
 	await("Stopped");
 	expect_stopped_behind_its_back();
@@ -319,8 +309,7 @@ Test(run_terminal, kill_of_a_job_ends_it)
 	cr_assert(tree_wait(NULL, 1), "%s", tree_text());
 }
 
-/* --- the end of the terminal
- * ------------------------------------------------------------------------------------ */
+/* --- the end of the terminal ----------------------------------------------------------------------- */
 
 Test(run_terminal, the_end_of_the_terminal_ends_the_jobs_of_its_shell)
 {
@@ -344,8 +333,9 @@ Test(run_terminal, the_end_of_the_terminal_ends_the_command)
 
 Test(run_terminal, the_end_of_the_terminal_is_outlived_under_nohup)
 {
-	start_on_terminal(WORDS("nohup", RUN_BINARY, "run", SOON, "task", "--", "sh", "-c",
-				"touch $TASK_CANCELLATION_DIR/../begun; exec sleep 1000"));
+	start_on_terminal(WORDS("sh", "-c",
+				"cd $TASK_CANCELLATION_DIR/.. && exec nohup " RUN_BINARY
+				" run -k 200ms task -- sh -c 'touch begun; exec sleep 1000'"));
 	run_await_file("begun");
 	hang_up();
 	run_ask("task");

@@ -33,7 +33,7 @@ static int noted(void)
 #define FAST "--retry-interval", "1ms"
 #define SLOW "--retry-interval", "1h"
 
-/* --- the limit of a try -------------------------------------------------------------------------------- */
+/* --- the limit of a try ---------------------------------------------------------------------------- */
 
 Test(run_tries, a_command_that_takes_too_long_is_stopped)
 {
@@ -101,6 +101,7 @@ Test(run_tries, the_timeout_comes_from_the_environment)
 }
 
 /* It ignores the signal of its timeout, so that there is time to ask. */
+/* DESIGN.md, invariant 47 */
 Test(run_tries, a_request_while_a_timeout_stops_it_cancels_it)
 {
 	RUN_START("--grace", "1s", "--timeout", "200ms", "--retries", "3", SLOW, "task", "--", HOSTILE);
@@ -121,7 +122,7 @@ Test(run_tries, a_request_before_the_timeout_is_the_one_that_counts)
 	run_expect_record("task", CANCEL_OUTCOME_STOPPED, "exited with 3 after SIGTERM, after AGE");
 }
 
-/* --- further tries -------------------------------------------------------------------------------------- */
+/* --- further tries --------------------------------------------------------------------------------- */
 
 Test(run_tries, without_retries_it_is_tried_once)
 {
@@ -207,8 +208,7 @@ Test(run_tries, the_pause_is_a_minute_if_nobody_says_otherwise)
 	run_expect_end(RUN_CANCELLED);
 }
 
-/* --- a request between and during tries ------------------------------------------------------------------
- */
+/* --- a request between and during tries ------------------------------------------------------------ */
 
 Test(run_tries, a_request_during_the_pause_ends_it_at_once)
 {
@@ -221,6 +221,7 @@ Test(run_tries, a_request_during_the_pause_ends_it_at_once)
 	run_expect_all_gone();
 }
 
+/* DESIGN.md, invariant 46 */
 Test(run_tries, a_cancelled_try_is_never_followed_by_another)
 {
 	RUN_START(LATER, "--retries", "5", FAST, "task", "--", "sh", "-c",

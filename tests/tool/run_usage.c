@@ -133,8 +133,7 @@ Test(run_usage, help_and_version_are_answers)
 	tool_expect_in(tool.out, "cancelwatch run ");
 }
 
-/* --- the spool ---------------------------------------------------------------------------------------------
- */
+/* --- the spool ------------------------------------------------------------------------------------- */
 
 static void expect_no_spool(const char *spool, const char *part)
 {

@@ -107,6 +107,15 @@ Test(seed_scenarios_programs, processed_requests_are_cleaned_up)
 	cr_assert_eq(tool_count("runs"), 0);
 }
 
+static void expect_batch_stopped(const char *const ids[BATCH], int first, int end)
+{
+	for (int i = first; i < end; i++) {
+		cr_assert(process_wait(&batch[i], PROCESS_TIMEOUT_MS), "%s", ids[i]);
+		cr_assert_eq(batch[i].exit_code, RUN_CANCELLED, "%s: %d", ids[i], batch[i].exit_code);
+		run_expect_record(ids[i], CANCEL_OUTCOME_STOPPED, "terminated by SIGTERM after AGE");
+	}
+}
+
 Test(seed_scenarios_programs, many_requests_are_processed_at_once)
 {
 	static const char *const ids[BATCH] = {"task_0", "task_1", "task_2", "task_3", "task_4", "other"};
@@ -117,13 +126,10 @@ Test(seed_scenarios_programs, many_requests_are_processed_at_once)
 		cr_assert(process_wait_out(&batch[i], "ready\n", PROCESS_TIMEOUT_MS), "%s", ids[i]);
 	tool_run(WORDS(CANCELREQ, "-q", "--batch", "-"), "task_0\ttoo old\ntask_1\ntask_2\n");
 	tool_expect_exit(0);
+	expect_batch_stopped(ids, 0, 3);
 	REQ("-q", "--match", "task_*", "the", "rest");
 	tool_expect_exit(0);
-	for (int i = 0; i < BATCH - 1; i++) {
-		cr_assert(process_wait(&batch[i], PROCESS_TIMEOUT_MS), "%s", ids[i]);
-		cr_assert_eq(batch[i].exit_code, RUN_CANCELLED, "%s: %d", ids[i], batch[i].exit_code);
-		run_expect_record(ids[i], CANCEL_OUTCOME_STOPPED, "terminated by SIGTERM after AGE");
-	}
+	expect_batch_stopped(ids, 3, BATCH - 1);
 	cr_assert_not(process_wait(&batch[BATCH - 1], 0), "nobody asked for it");
 	cr_assert_eq(tool_count("processed"), BATCH - 1);
 }

@@ -166,6 +166,44 @@ Test(scheduler, threads_that_cannot_be_had_are_told_and_none_is_left)
 	cr_assert(token_threads_become(before));
 }
 
+static rlim_t address_space(void)
+{
+	unsigned long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	cr_assert(file && fscanf(file, "%lu", &pages) == 1);
+	(void)fclose(file);
+	return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Room for two of four. */
+Test(scheduler, if_some_threads_can_be_had_only_they_are_ended)
+{
+	const size_t stack_size = (size_t)1 << 30;
+	struct cancel_scheduler *opened = NULL;
+	pthread_attr_t attributes;
+	int before;
+
+#if defined(__SANITIZE_ADDRESS__)
+	cr_skip_test("the checker takes all addresses there are");
+#endif
+	if (getenv("CANCEL_TEST_SLOW"))
+		cr_skip_test("the checker's own memory counts");
+	scheduling_open();
+	scheduling_close();
+	before = token_count_threads();
+	cr_assert_eq(pthread_attr_init(&attributes), 0);
+	cr_assert_eq(pthread_attr_setstacksize(&attributes, stack_size), 0);
+	cr_assert_eq(pthread_setattr_default_np(&attributes), 0);
+	scheduler_options.threads = 4;
+	cr_assert_eq(
+		setrlimit(RLIMIT_AS, &(struct rlimit){address_space() + stack_size * 5 / 2, RLIM_INFINITY}),
+		0);
+	EXPECT(-EAGAIN, cancel_scheduler_open(&opened, manager, &scheduler_options, &error));
+	cr_assert_null(opened);
+	cr_assert(token_threads_become(before));
+}
+
 /* --- running ------------------------------------------------------------------------------------------ */
 
 Test(scheduler, a_task_runs_and_succeeds)
@@ -201,6 +239,7 @@ Test(scheduler, the_function_learns_who_it_is)
 	cr_assert_str_eq(chores[1].run, "(none)");
 }
 
+/* DESIGN.md, invariant 49 */
 Test(scheduler, ended_is_told_once_with_how_it_ended)
 {
 	scheduling_open();
@@ -634,6 +673,7 @@ Test(scheduler, a_task_that_timed_out_is_tried_again_with_a_fresh_token)
 	cr_assert_eq(scheduling_count().timed_out, 0);
 }
 
+/* DESIGN.md, invariant 47 */
 Test(scheduler, who_returns_0_has_succeeded_even_if_its_time_was_over)
 {
 	scheduling_open();
@@ -912,6 +952,7 @@ Test(scheduler, thousands_are_known_each_by_its_own_id)
 	}
 }
 
+/* DESIGN.md, invariant 49 */
 Test(scheduler, all_is_counted)
 {
 	struct cancel_scheduler_statistics counted;

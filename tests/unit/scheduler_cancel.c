@@ -5,7 +5,9 @@
 #include "token_thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
+#include <string.h>
 
 enum {
 	FOREVER_S = 1000,
@@ -37,6 +39,7 @@ static void expect_never_ran(struct chore *chore, const char *task_id)
 	cr_assert_eq(chore->end.status, CANCEL_SCHEDULED_CANCELLED);
 }
 
+/* DESIGN.md, invariant 46 */
 Test(scheduler_cancel, a_queued_task_ends_at_once_and_never_runs)
 {
 	scheduling_open();
@@ -148,6 +151,7 @@ Test(scheduler_cancel, a_running_task_reads_cancelled_when_the_call_returns)
 }
 
 /* A cancelled task is never tried again, and is not failed or timed out, whatever it returned. */
+/* DESIGN.md, invariant 46 */
 Test(scheduler_cancel, a_cancelled_task_is_not_tried_again)
 {
 	scheduling_open();
@@ -172,6 +176,7 @@ static void await_token(struct chore *chore, const struct cancel_try *now)
 }
 
 /* Its time was over, then it was cancelled, before it returned. */
+/* DESIGN.md, invariant 47 */
 Test(scheduler_cancel, a_task_that_is_cancelled_after_its_time_is_cancelled)
 {
 	static struct token_gate gate = TOKEN_GATE_INIT;
@@ -258,6 +263,30 @@ Test(scheduler_cancel, a_request_ends_the_pause_between_two_tries)
 	cr_assert_eq(state.result, -EIO);
 	cr_assert_eq(atomic_load(&chores[0].calls), 1);
 	expect_decided("a", CANCEL_OUTCOME_STOPPED);
+}
+
+/* It is cancelled when it has returned, and before it waits: the line about the failed try comes in between.
+ */
+static void cancel_at_the_line(void *arg, enum cancel_log_level level, const char *line)
+{
+	(void)arg;
+	(void)level;
+	if (!strstr(line, "failed"))
+		return;
+	(void)ask("a", NULL, NULL, NULL);
+	(void)cancel_token_wait(cancel_task_token(chores[0].token_task), CANCEL_FOREVER);
+}
+
+Test(scheduler_cancel, a_request_before_the_pause_is_not_lost)
+{
+	scheduler_options.log = cancel_at_the_line;
+	scheduling_open();
+	submission.tries = (struct cancel_tries){CANCEL_FOREVER, 1, FOREVER_S * CANCEL_SECOND, false};
+	chores[0].fails = 1;
+	chores[0].failure = -EIO;
+	EXPECT(0, scheduling_submit("a", &chores[0]));
+	cr_assert_eq(scheduling_wait("a").status, CANCEL_SCHEDULED_CANCELLED);
+	cr_assert_eq(atomic_load(&chores[0].calls), 1);
 }
 
 /* --- who is not there --------------------------------------------------------------------------------- */
@@ -349,6 +378,8 @@ Test(scheduler_cancel, a_task_that_runs_has_three_lines)
 {
 	scheduling_open();
 	chores[0].heeds = true;
+	chores[0].fails = 1;
+	chores[0].failure = -ECANCELED; /* which is no failure */
 	EXPECT(0, scheduling_submit("task_123", &chores[0]));
 	scheduling_await_calls(&chores[0], 1);
 	EXPECT(CANCEL_REQUESTED,
@@ -428,4 +459,37 @@ Test(scheduler_cancel, failures_and_timeouts_are_told_as_warnings)
 	EXPECT(0, scheduling_submit("d", &chores[3]));
 	(void)scheduling_wait("d");
 	cr_assert_eq(scheduling_line_count(), 4); /* of success there is nothing to tell */
+}
+
+static atomic_int lines_inside;
+static atomic_bool lines_meet;
+
+static void dawdle(void *arg, enum cancel_log_level level, const char *line)
+{
+	(void)arg;
+	(void)level;
+	(void)line;
+	if (atomic_fetch_add(&lines_inside, 1) > 0)
+		atomic_store(&lines_meet, true);
+	for (int i = 0; i < 50; i++)
+		(void)sched_yield();
+	(void)atomic_fetch_sub(&lines_inside, 1);
+}
+
+Test(scheduler_cancel, lines_are_told_one_at_a_time)
+{
+	scheduler_options.log = dawdle;
+	scheduler_options.threads = 4;
+	scheduling_open();
+	submission.tries.retries = 100;
+	for (int i = 0; i < 4; i++) {
+		char task_id[16];
+
+		(void)snprintf(task_id, sizeof(task_id), "t%d", i);
+		chores[i].fails = UINT32_MAX;
+		chores[i].failure = -EIO;
+		EXPECT(0, scheduling_submit(task_id, &chores[i]));
+	}
+	EXPECT(0, cancel_scheduler_drain(scheduler, CANCEL_FOREVER));
+	cr_assert(!atomic_load(&lines_meet));
 }

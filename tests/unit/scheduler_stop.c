@@ -214,6 +214,12 @@ static int submit_on(void *arg)
 	return accepted;
 }
 
+static bool some_are_accepted(void *arg)
+{
+	(void)arg;
+	return scheduling_count().total >= 10;
+}
+
 Test(scheduler_stop, who_is_submitted_meanwhile_ends_too)
 {
 	struct token_thread threads[4];
@@ -225,7 +231,7 @@ Test(scheduler_stop, who_is_submitted_meanwhile_ends_too)
 		chores[i].heeds = true;
 		token_thread_start(&threads[i], submit_on, &numbers[i]);
 	}
-	scheduling_await_calls(&chores[0], 1);
+	cr_assert(wait_until(some_are_accepted, NULL, SCHEDULING_PATIENCE_MS));
 	cr_assert_eq(cancel_scheduler_shutdown(scheduler, CANCEL_FOREVER), 0);
 	for (int i = 0; i < 4; i++)
 		accepted += (unsigned)token_thread_join(&threads[i]);
@@ -235,6 +241,56 @@ Test(scheduler_stop, who_is_submitted_meanwhile_ends_too)
 	cr_assert_eq(ends, accepted);
 	cr_assert_eq(scheduling_count().cancelled, accepted);
 	cr_assert_eq(scheduling_count().total, accepted);
+}
+
+/* A callback of the first one's token holds the shutdown up; those that it has not come to end meanwhile. */
+static struct token_gate in_callback = TOKEN_GATE_INIT;
+
+static void hold_up(void *arg, struct cancel_token token)
+{
+	(void)arg;
+	(void)token;
+	token_gate_pass(&in_callback);
+}
+
+static void register_and_wait(struct chore *chore, const struct cancel_try *now)
+{
+	struct cancel_registration registration;
+
+	(void)chore;
+	(void)cancel_registration_add(&registration, now->token, hold_up, NULL);
+	(void)cancel_token_wait(now->token, CANCEL_FOREVER);
+	(void)cancel_registration_remove(&registration);
+}
+
+static int shut_down(void *arg)
+{
+	(void)arg;
+	return cancel_scheduler_shutdown(scheduler, CANCEL_FOREVER);
+}
+
+Test(scheduler_stop, tasks_may_end_while_a_shutdown_is_held_up)
+{
+	struct token_thread thread;
+
+	scheduler_options.threads = 3;
+	scheduling_open();
+	chores[1].does = register_and_wait;
+	EXPECT(0, scheduling_submit("b", &chores[1]));
+	scheduling_await_calls(&chores[1], 1);
+	run_a();
+	chores[2].gate = &gate;
+	EXPECT(0, scheduling_submit("c", &chores[2]));
+	scheduling_await_calls(&chores[2], 1);
+	token_thread_start(&thread, shut_down, NULL);
+	token_gate_await(&in_callback, 1);
+	token_gate_open(&gate);
+	cr_assert_eq(scheduling_wait("a").status, CANCEL_SCHEDULED_SUCCEEDED);
+	cr_assert_eq(scheduling_wait("c").status, CANCEL_SCHEDULED_SUCCEEDED);
+	cr_assert_eq(cancel_scheduler_wait(scheduler, "b", 0, NULL), -ETIMEDOUT);
+	token_gate_open(&in_callback);
+	cr_assert_eq(token_thread_join(&thread), 0);
+	cr_assert_eq(scheduling_state("b").status, CANCEL_SCHEDULED_CANCELLED);
 }
 
 /* --- closing ------------------------------------------------------------------------------------------ */

@@ -2,15 +2,11 @@
 
 #include <cancel/clock.h>
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -137,31 +133,43 @@ void cgroup_kill(const struct cgroup *cgroup)
 	(void)close(fd);
 }
 
-/* What a command leaves in the background keeps its cgroup, which nobody removes when that ends. So whoever
- * leaves one removes those of the dead. One that is not empty cannot be removed. */
-static void remove_litter(const struct cgroup *cgroup)
-{
-	char *parent = strndup(cgroup->path, (size_t)(strrchr(cgroup->path, '/') - cgroup->path));
-	DIR *dir = parent == NULL ? NULL : opendir(parent);
-	const struct dirent *entry;
-	int maker;
+#define MOVES_MAX 64 /* for what forks faster than it is moved */
 
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (sscanf(entry->d_name, "cancelwatch-%d", &maker) == 1 && kill(maker, 0) < 0 &&
-		    errno == ESRCH)
-			(void)unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
-	}
-	if (dir != NULL)
-		(void)closedir(dir);
-	free(parent);
+/* Returns how many there were. */
+static size_t move_all(const struct cgroup *cgroup, int procs_fd)
+{
+	char pid[24];
+	size_t count = 0;
+	int fd = openat(cgroup->fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	FILE *members = fd < 0 ? NULL : fdopen(fd, "re");
+
+	while (members != NULL && fgets(pid, sizeof pid, members) != NULL)
+		count += write(procs_fd, pid, strcspn(pid, "\n")) > 0;
+	if (members != NULL)
+		(void)fclose(members);
+	return count;
+}
+
+/* What a command leaves in the background goes on as if there had been no cgroup. It would keep this one, and
+ * nobody would remove that when it ends. */
+static void move_out(const struct cgroup *cgroup)
+{
+	int procs_fd = openat(cgroup->fd, "../cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+	for (int moves = 0; procs_fd >= 0 && moves < MOVES_MAX && move_all(cgroup, procs_fd) > 0; moves++)
+		;
+	if (procs_fd >= 0)
+		(void)close(procs_fd);
 }
 
 void cgroup_remove(struct cgroup *cgroup)
 {
 	if (cgroup->fd < 0)
 		return;
+	if (rmdir(cgroup->path) < 0) {
+		move_out(cgroup);
+		(void)rmdir(cgroup->path);
+	}
 	(void)close(cgroup->fd);
 	cgroup->fd = -1;
-	if (rmdir(cgroup->path) < 0)
-		remove_litter(cgroup);
 }

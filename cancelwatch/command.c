@@ -32,16 +32,17 @@ static int share(void)
 	return 0;
 }
 
-/* As fork(2), but into a cgroup. Without the C library's preparations for fork: there are other threads, and
- * the child does nothing that could meet their locks. */
-static pid_t fork_into(int cgroup_fd)
+/* As fork(2), into a cgroup if there is one. Without the C library's preparations for fork: there may be
+ * other threads, and the child does nothing that could meet their locks. Not as vfork(2): an exec that waits
+ * for a dead filesystem would keep us from hearing of a request. */
+static pid_t clone_child(int cgroup_fd)
 {
-	struct clone_args args = {
-		.flags = CLONE_INTO_CGROUP,
-		.exit_signal = SIGCHLD,
-		.cgroup = (unsigned)cgroup_fd,
-	};
+	struct clone_args args = {.exit_signal = SIGCHLD};
 
+	if (cgroup_fd >= 0) {
+		args.flags = CLONE_INTO_CGROUP;
+		args.cgroup = (unsigned)cgroup_fd;
+	}
 	return (pid_t)syscall(SYS_clone3, &args, sizeof args);
 }
 
@@ -68,11 +69,10 @@ pid_t command_start(char *const *arguments, pid_t group, int cgroup_fd)
 
 	if (error < 0)
 		return error;
-	pid = cgroup_fd < 0 ? -1 : fork_into(cgroup_fd);
-	/* A cgroup that was removed by somebody, or a system that cannot do this, is no reason not to run.
-	 * The child borrows our memory, and puts nothing there but what is shared anyway. */
+	pid = clone_child(cgroup_fd);
+	/* A cgroup that was removed by somebody, or a system that cannot do this, is no reason not to run. */
 	if (pid < 0)
-		pid = vfork();
+		pid = fork();
 	if (pid == 0)
 		become(arguments, group, parent);
 	return pid < 0 ? -errno : pid;

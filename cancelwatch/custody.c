@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define GIVE_UP_NS    (10 * CANCEL_SECOND) /* what lives that long after SIGKILL cannot be killed */
+#define SURVIVOR_SIZE 256                  /* room for what is said of one, and of how many more there are */
 #define KILL_AGAIN_NS (20 * CANCEL_MILLISECOND)
 
 /* --- signals ------------------------------------------------------------------------------------------ */
@@ -160,7 +161,7 @@ static bool take_signal(struct custody *custody, enum custody_event *event)
 	custody->signal_sender = (pid_t)info.ssi_pid;
 	custody->signal_is_kernels = info.ssi_code == SI_KERNEL;
 	custody->signal_was_given =
-		info.ssi_code == SI_QUEUE && custody->signal_sender == getppid() && info.ssi_int != 0;
+		info.ssi_code == SI_QUEUE && (pid_t)info.ssi_pid == getppid() && info.ssi_int != 0;
 	if (!is_for_command(custody->signal))
 		custody->told_to_end = custody->signal;
 	*event = CUSTODY_SIGNAL;
@@ -284,7 +285,9 @@ static bool wait_for_end(struct custody *custody, int64_t until_ns)
 		case CUSTODY_ORPHANED:
 			return false;
 		case CUSTODY_SIGNAL:
-			custody_pass_signal(custody);
+			/* What it was sent already it may just be sending to its group, us included. */
+			if (custody->signal != custody->sent)
+				custody_pass_signal(custody);
 			break;
 		case CUSTODY_CHILD:
 		case CUSTODY_STOP:
@@ -308,6 +311,19 @@ bool custody_end(struct custody *custody, const struct custody_steps *steps)
 	return custody_kill(custody);
 }
 
+/* One of those who are left; returns the length of its text. */
+static size_t describe(char *text, size_t size, const struct tree_process *left)
+{
+	char name[CANCEL_ESCAPED_SIZE(TREE_NAME_SIZE)];
+
+	cancel_text_escape(name, sizeof name, left->name, strlen(left->name));
+	if (left->error < 0)
+		return (size_t)snprintf(text, size, "pid %d (%s) cannot be signalled: %s", (int)left->pid,
+					name, strerror(-left->error));
+	return (size_t)snprintf(text, size, "pid %d (%s) survives SIGKILL, state %c", (int)left->pid, name,
+				left->state);
+}
+
 void custody_name_survivors(char *text, size_t size)
 {
 	struct tree tree = {0};
@@ -315,19 +331,15 @@ void custody_name_survivors(char *text, size_t size)
 
 	(void)snprintf(text, size, "what it started cannot be found without /proc");
 	(void)tree_signal(&tree, SIGKILL);
-	for (size_t i = 0; i < tree.count && used < size; i++) {
-		const struct tree_process *left = &tree.list[i];
-		char name[CANCEL_ESCAPED_SIZE(TREE_NAME_SIZE)];
-
-		cancel_text_escape(name, sizeof name, left->name, strlen(left->name));
-		used += (size_t)snprintf(text + used, size - used, "%spid %d (%s) ", used ? ", " : "",
-					 (int)left->pid, name);
-		if (used < size && left->error < 0)
-			used += (size_t)snprintf(text + used, size - used, "cannot be signalled: %s",
-						 strerror(-left->error));
-		else if (used < size)
-			used += (size_t)snprintf(text + used, size - used, "survives SIGKILL, state %c",
-						 left->state);
+	for (size_t i = 0; i < tree.count; i++) {
+		/* Never a part of one: a name may hold any characters. */
+		if (used + SURVIVOR_SIZE > size) {
+			(void)snprintf(text + used, size - used, " and %zu more", tree.count - i);
+			break;
+		}
+		if (used > 0)
+			used += (size_t)snprintf(text + used, size - used, ", ");
+		used += describe(text + used, size - used, &tree.list[i]);
 	}
 	tree_free(&tree);
 }

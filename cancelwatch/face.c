@@ -29,15 +29,21 @@ static int fail(const char *what, int error)
 	return COMMAND_NOT_OURS;
 }
 
-/* What the terminal sends it sends to the whole group, the command included, and what came of the command
- * knows by itself what it sends; the latter is no order for us. */
+/* What the command sends to its group we get too, and it has it already. But SIGTERM is an order to us,
+ * whoever gives it. */
+static bool is_echo(const struct custody *face, pid_t supervisor)
+{
+	return face->signal != SIGTERM && tree_descends(face->signal_sender, supervisor);
+}
+
+/* What the terminal sends it sends to the whole group, the command included. But the end of a terminal is
+ * told to the leader of the session alone, if there is one. */
 static void hand_on(const struct custody *face, pid_t supervisor)
 {
-	/* But the end of a terminal is told to the leader of the session alone, if there is one. */
 	bool is_for_us_alone = face->signal == SIGHUP && getsid(0) == getpid();
 	union sigval value = {.sival_int = face->signal_is_kernels && !is_for_us_alone};
 
-	if (!tree_descends(face->signal_sender, supervisor))
+	if (!is_echo(face, supervisor))
 		(void)sigqueue(supervisor, face->signal, value);
 }
 

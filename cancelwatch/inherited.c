@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define STREAMS 3
@@ -14,6 +15,7 @@ static const int changed_signals[] = {SIGPIPE, SIGXFSZ, SIGCHLD, SIGTTOU, SIGTER
 static struct {
 	struct sigaction actions[CHANGED_COUNT];
 	sigset_t mask;
+	struct rlimit descriptors;
 	bool is_closed[STREAMS];
 } kept;
 
@@ -22,6 +24,7 @@ void inherited_keep(void)
 	for (size_t i = 0; i < CHANGED_COUNT; i++)
 		(void)sigaction(changed_signals[i], NULL, &kept.actions[i]);
 	(void)sigprocmask(SIG_SETMASK, NULL, &kept.mask);
+	(void)getrlimit(RLIMIT_NOFILE, &kept.descriptors);
 	for (int fd = 0; fd < STREAMS; fd++)
 		kept.is_closed[fd] = fcntl(fd, F_GETFD) < 0;
 }
@@ -47,6 +50,7 @@ void inherited_restore(void)
 {
 	for (size_t i = 0; i < CHANGED_COUNT; i++)
 		(void)sigaction(changed_signals[i], &kept.actions[i], NULL);
+	(void)setrlimit(RLIMIT_NOFILE, &kept.descriptors);
 	for (int fd = 0; fd < STREAMS; fd++) {
 		if (kept.is_closed[fd])
 			(void)close(fd);

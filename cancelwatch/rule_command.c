@@ -73,8 +73,6 @@ __attribute__((noreturn)) static void be_guard(const struct rule_start *start, i
 		.life_fd = LIFE_FD,
 	};
 
-	/* A command that signals its whole process group shall not meet us. */
-	(void)setsid();
 	clean_environment();
 	if (!set_descriptors(out_fd, start->life[0]))
 		_exit(EXIT_NOT_OURS);

@@ -20,8 +20,12 @@ int run_report_open(const struct run_options *options)
 
 	if (options->report == NULL)
 		return STDOUT_FILENO;
-	fd = open(options->report, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	return fd < 0 ? -errno : fd;
+	/* A FIFO without a reader is refused; to wait for one would be to listen to nothing else. */
+	fd = open(options->report, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return -errno;
+	(void)fcntl(fd, F_SETFL, 0);
+	return fd;
 }
 
 static void add_status(struct printer *out, const struct verdict *verdict)

@@ -1,6 +1,7 @@
 #include "supervisor.h"
 
 #include "command.h"
+#include "descriptors.h"
 #include "print.h"
 #include "run_report.h"
 #include "supervision.h"
@@ -12,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define END_TRIES    20 /* to decide the request, where something is in the way */
-#define END_PAUSE_NS (100 * CANCEL_MILLISECOND)
+#define END_WITHIN_NS (10 * CANCEL_SECOND) /* to decide the request, where something is in the way */
+#define END_PAUSE_NS  (100 * CANCEL_MILLISECOND)
 
 bool supervision_is_cancelled(const struct supervision *supervision)
 {
@@ -90,10 +91,13 @@ static int begin(struct supervision *supervision, int life_fd, pid_t group)
 {
 	struct cancel_config config;
 	struct cancel_error error;
-	int result = custody_open(&supervision->custody, life_fd);
+	int result = descriptors_make_room();
 
+	if (result == 0)
+		result = custody_open(&supervision->custody, life_fd);
 	if (result < 0) {
-		judge_unable(supervision, "cannot begin: no descriptor is left");
+		judge_unable(supervision,
+			     "cannot begin: there are too few descriptors; raise the limit (ulimit -n)");
 		return result;
 	}
 	supervision->custody.group = group;
@@ -125,11 +129,11 @@ static enum cancel_outcome outcome_of(const struct verdict *verdict, const struc
 static void end_task(struct supervision *supervision, enum cancel_outcome outcome)
 {
 	const struct timespec pause = {.tv_nsec = END_PAUSE_NS};
+	int64_t until_ns = cancel_clock_now_ns() + END_WITHIN_NS;
 	struct cancel_error error;
-	int tries = 0;
 
 	while (cancel_task_end(supervision->task, outcome, supervision->verdict.detail, &error) < 0) {
-		if (++tries == END_TRIES) {
+		if (cancel_clock_now_ns() >= until_ns) {
 			say_always("%s; a request for this task stays pending", error.text);
 			return;
 		}

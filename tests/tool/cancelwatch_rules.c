@@ -330,9 +330,11 @@ static int64_t now_us(void)
 
 Test(cancelwatch_rules, a_scheduled_request_fires_when_it_takes_effect)
 {
-	int64_t due_us = now_us() + 1000000;
+	int64_t due_us = now_us() + 2500000;
 
-	start("rules: [{match: '*', exec: [sh, -c, 'date +%s%N >$D/when', sh]}]\n");
+	/* It is looked at before: its terms might have become others. */
+	start("watch: {rescan_interval: 1s}\nrules: [{match: '*', exec: [sh, -c, 'date +%s%N >>$D/when', "
+	      "sh]}]\n");
 	ask_at("task_1", due_us);
 	await_decided("task_1", "stopped");
 	watching_stop(SIGTERM);
@@ -466,20 +468,64 @@ Test(cancelwatch_rules, a_new_request_for_the_same_task_is_tried_anew)
 	watching_stop(SIGTERM);
 }
 
+/* A rule whose first try fails and whose second comes later than those of the others that are awaited. */
+#define LATER "  - {match: 'later', retry: 1, retry_interval: 500ms, exec: ['false'], decide: no}\n"
+
 /* Each try looks the request up: this one is withdrawn by its own command, which then fails. */
 Test(cancelwatch_rules, what_was_withdrawn_meanwhile_is_not_tried_again)
 {
-	start("rules: [{match: '*', exec: [sh, -c, 'echo $CANCEL_REQUEST_ID >>$D/tries; " CANCELREQ
-	      " --withdraw task_1; exit 1', sh], retry: 3, retry_interval: 10ms}]\n");
+	start("rules:\n"
+	      "  - {match: 'task_1', retry_interval: 10ms, exec: [sh, -c, 'echo >>$D/tries; " CANCELREQ
+	      " --withdraw task_1; exit 1', sh]}\n" LATER);
 	ask("task_1");
-	await_lines("tries", 1);
 	await_log("next try in 10ms");
-	ask("task_1");
-	await_lines("tries", 2);
+	ask("later");
+	await_log("given up after 2 tries");
 	watching_stop(SIGTERM);
-	cr_assert_eq(strncmp(content("tries"), content("tries") + CANCEL_REQUEST_ID_LENGTH + 1,
-			     CANCEL_REQUEST_ID_LENGTH) == 0,
-		     0, "%s", content("tries"));
+	cr_assert_eq(lines_in("tries"), 1);
+}
+
+/* And it must be the same request: this one is withdrawn, and another one made for the same task. */
+Test(cancelwatch_rules, a_request_that_took_another_ones_place_is_tried_by_itself)
+{
+	start("rules:\n"
+	      "  - {match: 'task_1', retry_interval: 10ms, decide: no, exec: [sh, -c, 'echo "
+	      "$CANCEL_REQUEST_ID >>$D/tries; "
+	      "test $(wc -l <$D/tries) = 1 || exit 0; " CANCELREQ " --withdraw task_1; " CANCELREQ
+	      " task_1; exit 1', sh]}\n" LATER);
+	ask("task_1");
+	await_log("next try in 10ms");
+	await_lines("tries", 2);
+	ask("later");
+	await_log("given up after 2 tries");
+	watching_stop(SIGTERM);
+	cr_assert_eq(lines_in("tries"), 2, "%s", content("tries"));
+}
+
+/* Neither what was passed on nor what was given up, when all that is pending is looked at once more. */
+Test(cancelwatch_rules, another_look_at_everything_fires_nothing_again)
+{
+	start("watch: {rescan_interval: 1s}\n"
+	      "rules:\n"
+	      "  - {match: 'bad', exec: [sh, -c, 'echo >>$D/tries; exit 1'], decide: stopped, retry: 0}\n"
+	      "  - {match: 'passed', exec: [sh, -c, 'echo >>$D/tries'], decide: no}\n"
+	      "  - {match: '*', exec: ['true']}\n");
+	ask("bad");
+	ask("passed");
+	await_log("given up after 1 try, the request stays pending\n");
+	await_log("; the request stays pending\n");
+	await_lines("tries", 2);
+	/* Another spool at the path, and the old one again. */
+	cr_assert_eq(rename(tool_dir.path, tool_path("away")), 0);
+	ask("other");
+	await_decided("other", "stopped");
+	cr_assert_eq(rename(tool_dir.path, tool_path("gone")), 0);
+	cr_assert_eq(rename(tool_path("away"), tool_dir.path), 0);
+	watching_await(" rescanned ");
+	ask("another");
+	await_decided("another", "stopped");
+	watching_stop(SIGTERM);
+	cr_assert_eq(lines_in("tries"), 2);
 }
 
 Test(cancelwatch_rules, what_only_is_passed_on_is_passed_on_once_while_it_runs)
@@ -801,17 +847,35 @@ Test(cancelwatch_rules, a_rule_that_fails_keeps_no_room_from_the_others)
 	watching_stop(SIGTERM);
 }
 
+/* So many lines were printed. */
+static bool all_are_reported(void *arg)
+{
+	char text[16 * 1024];
+	ssize_t length;
+	off_t at = 0;
+	int lines = 0;
+
+	while ((length = pread(watching.out_fd, text, sizeof text, at)) > 0) {
+		for (ssize_t i = 0; i < length; i++)
+			lines += text[i] == '\n';
+		at += length;
+	}
+	return lines >= *(int *)arg;
+}
+
 /* Nor do requests that take effect later, of which there are more than are kept in mind. */
 Test(cancelwatch_rules, requests_for_later_keep_no_room_from_those_for_now_and_none_is_forgotten)
 {
+	int count = CANCEL_RULE_WAITING_MAX / 2 + 100;
 	char task_id[32];
 
 	asking_make(tool_dir.path);
-	for (int i = 0; i < CANCEL_RULE_WAITING_MAX / 2 + 100; i++) {
+	for (int i = 0; i < count; i++) {
 		(void)snprintf(task_id, sizeof task_id, "later-%d", i);
 		ask_at(task_id, now_us() + INT64_C(3600) * 1000000);
 	}
 	start("rules: [{match: '*', exec: ['true']}]\n");
+	cr_assert(wait_until(all_are_reported, &count, PROCESS_TIMEOUT_MS));
 	ask("now");
 	await_decided("now", "stopped");
 	/* This one finds no room, and is found when it is due. */

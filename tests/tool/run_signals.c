@@ -419,11 +419,11 @@ Test(run_signals, as_process_1_it_hands_on_what_comes_from_outside)
 Test(run_signals, with_another_namespace_s_proc_nobody_else_is_hit)
 {
 	skip_unless_root();
-	RUN_START_BY(
-		"unshare", "--pid", "--fork", "--kill-child", "sh", "-c",
-		"env --block-signal sleep 1000 & one=$!; env --block-signal sleep 1000 & two=$!; " RUN_BINARY
-		" run -k 200ms task -- " HOSTILE " child orphan session; echo code=$?; kill -0 $one && kill "
-		"-0 $two && echo alive; exec sleep 1000");
+	RUN_START_BY("unshare", "--pid", "--fork", "--kill-child", "sh", "-c",
+		     "export LSAN_OPTIONS=detect_leaks=0; env --block-signal sleep 1000 & one=$!; env "
+		     "--block-signal sleep 1000 & two=$!; " RUN_BINARY " run -k 200ms task -- " HOSTILE
+		     " child orphan session; echo code=$?; kill -0 $one && kill "
+		     "-0 $two && echo alive; exec sleep 1000");
 	run_await("ready\n");
 	run_ask("task");
 	run_await("code=123\nalive\n");

@@ -246,9 +246,9 @@ coverage:
 # Rows by pattern with ONLY=; BENCH_FLAGS=--short for a quick look.
 bench: $(B)/tests/bench/bench $(BENCH_PEERS) $(PROGRAMS:%=$(B)/bin/%)
 	@$< $(BENCH_FLAGS) --json build/bench.json $(if $(ONLY),'$(ONLY)')
-# The start of a run is raced a hundred thousand times.
+# The start of a task is raced a hundred thousand times, and a thousand commands run at once.
 soak: $(STRESS) $(PROGRAMS:%=$(B)/bin/%) $(HOSTILE)
-	@RUN_SECONDS=$${RUN_SECONDS:-60} TRIALS=$${TRIALS:-100000} sh tests/run $(STRESS)
+	@RUN_SECONDS=$${RUN_SECONDS:-60} TRIALS=$${TRIALS:-100000} RUNS=$${RUNS:-1000} sh tests/run $(STRESS)
 
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 RUN_SECONDS ?= 20

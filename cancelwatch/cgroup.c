@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TEXT_SIZE (2 * PATH_MAX) /* a line for each version 1 hierarchy besides */
@@ -20,17 +21,18 @@
 static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 
 /* A process id alone would not do: other namespaces have the same ones. */
-static char chosen_name[64];
+static char chosen_name[CGROUP_NAME_SIZE];
 
 #define MOUNT_COUNT (sizeof mounts / sizeof mounts[0])
 
-void cgroup_choose_name(void)
+void cgroup_choose_name(char name[CGROUP_NAME_SIZE])
 {
 	uint64_t mark;
 
 	if (getrandom(&mark, sizeof mark, GRND_NONBLOCK) < 0)
 		mark = (uint64_t)cancel_clock_now_ns();
 	(void)snprintf(chosen_name, sizeof chosen_name, "cancelwatch-%d-%016" PRIx64, (int)getpid(), mark);
+	(void)strcpy(name, chosen_name);
 }
 
 static const char *find_mount(void)
@@ -81,7 +83,7 @@ static bool is_ours_to_divide(const char *path)
 }
 
 /* Returns whether one may be made there. */
-static bool name_it(struct cgroup *cgroup)
+static bool find_place(struct cgroup *cgroup, const char *name)
 {
 	const char *mount = find_mount();
 	char text[TEXT_SIZE];
@@ -95,7 +97,7 @@ static bool name_it(struct cgroup *cgroup)
 	length = snprintf(cgroup->path, sizeof cgroup->path, "%s%s", mount, own);
 	if (length >= (int)sizeof cgroup->path || !is_ours_to_divide(cgroup->path))
 		return false;
-	length += snprintf(cgroup->path + length, sizeof cgroup->path - (size_t)length, "/%s", chosen_name);
+	length += snprintf(cgroup->path + length, sizeof cgroup->path - (size_t)length, "/%s", name);
 	return length < (int)sizeof cgroup->path;
 }
 
@@ -107,20 +109,11 @@ static void open_it(struct cgroup *cgroup)
 void cgroup_make(struct cgroup *cgroup)
 {
 	cgroup->fd = -1;
-	if (!name_it(cgroup))
-		return;
-	if (mkdir(cgroup->path, 0755) < 0)
+	if (!find_place(cgroup, chosen_name) || mkdir(cgroup->path, 0755) < 0)
 		return;
 	open_it(cgroup);
 	if (cgroup->fd < 0)
 		(void)rmdir(cgroup->path);
-}
-
-void cgroup_take_over(struct cgroup *cgroup)
-{
-	cgroup->fd = -1;
-	if (name_it(cgroup))
-		open_it(cgroup);
 }
 
 void cgroup_kill(const struct cgroup *cgroup)
@@ -172,4 +165,22 @@ void cgroup_remove(struct cgroup *cgroup)
 	}
 	(void)close(cgroup->fd);
 	cgroup->fd = -1;
+}
+
+#define END_TRIES 50 /* what was killed takes some time to go */
+
+void cgroup_end(const char *name)
+{
+	const struct timespec pause = {.tv_nsec = 2 * CANCEL_MILLISECOND};
+	struct cgroup cgroup;
+
+	if (!find_place(&cgroup, name))
+		return;
+	open_it(&cgroup);
+	if (cgroup.fd < 0)
+		return;
+	cgroup_kill(&cgroup);
+	for (int tries = 0; rmdir(cgroup.path) < 0 && tries < END_TRIES; tries++)
+		(void)nanosleep(&pause, NULL);
+	(void)close(cgroup.fd);
 }

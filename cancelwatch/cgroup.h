@@ -11,11 +11,13 @@ struct cgroup {
 };
 
 /* Choose a name that nobody else has, before the process is forked that makes it: then both know it. */
-void cgroup_choose_name(void);
-/* Make one. Where that is not allowed, or there is no such thing, `fd` is -1. */
+#define CGROUP_NAME_SIZE 64
+void cgroup_choose_name(char name[CGROUP_NAME_SIZE]);
+/* Make the one of the name that was chosen last. Where that is not allowed, or there is no such thing, `fd`
+ * is -1. */
 void cgroup_make(struct cgroup *cgroup);
-/* Take over what the process left that made it and was killed; `fd` is -1 where there is none. */
-void cgroup_take_over(struct cgroup *cgroup);
+/* Whoever made the one of that name was killed: kill all that is in it, and remove it. */
+void cgroup_end(const char *name);
 /* SIGKILL to all that is in it. */
 void cgroup_kill(const struct cgroup *cgroup);
 /* Remove it, if it is empty. */

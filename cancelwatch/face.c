@@ -7,6 +7,8 @@
 #include "tree.h"
 #include "verdict.h"
 
+#include <cancel/text.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -48,23 +50,24 @@ static void hand_on(const struct custody *face, pid_t supervisor)
 }
 
 /* It was killed, or has crashed. What it had started has come to us. */
-static int survive(struct custody *face, int status)
+static int survive(struct custody *face, const char *task_id, const char *cgroup, int status)
 {
+	char id[CANCEL_ESCAPED_SIZE(CANCEL_TASK_ID_MAX)];
 	char text[STATUS_TEXT_SIZE];
 	bool is_clean;
 
-	cgroup_take_over(&face->cgroup);
-	cgroup_kill(&face->cgroup);
+	cgroup_end(cgroup);
 	is_clean = !face->keeps_orphans || custody_kill(face);
-	cgroup_remove(&face->cgroup);
-	standard_error_line("the supervisor %s; %s", status_text(text, status),
+	standard_error_line("%s: the supervisor %s; %s; a request for it stays pending",
+			    cancel_text_escape(id, sizeof id, task_id, strlen(task_id)),
+			    status_text(text, status),
 			    !face->keeps_orphans ? "the command was killed, what it had started may run on"
 			    : is_clean           ? "the command was killed"
 						 : "the command could not be killed");
 	return COMMAND_NOT_OURS;
 }
 
-static int wait_for(struct custody *face, pid_t supervisor)
+static int wait_for(struct custody *face, pid_t supervisor, const char *task_id, const char *cgroup)
 {
 	face->command = supervisor;
 	face->is_empty = false;
@@ -76,7 +79,7 @@ static int wait_for(struct custody *face, pid_t supervisor)
 		case CUSTODY_CHILD:
 			if (face->command == 0)
 				return WIFEXITED(face->status) ? WEXITSTATUS(face->status)
-							       : survive(face, face->status);
+							       : survive(face, task_id, cgroup, face->status);
 			break;
 		default:
 			break;
@@ -99,6 +102,7 @@ static int supervise(const struct run_options *options, const int life_fds[2])
 
 int face_run(const struct run_options *options)
 {
+	char cgroup[CGROUP_NAME_SIZE];
 	struct custody face;
 	int life_fds[2];
 	int error;
@@ -111,12 +115,12 @@ int face_run(const struct run_options *options)
 	if (!has_children())
 		custody_keep_orphans(&face);
 	leave_group(options);
-	cgroup_choose_name();
+	cgroup_choose_name(cgroup);
 	supervisor = fork();
 	if (supervisor < 0)
 		return fail("cannot start the supervisor", errno);
 	if (supervisor == 0)
 		_exit(supervise(options, life_fds));
 	(void)close(life_fds[0]);
-	return wait_for(&face, supervisor);
+	return wait_for(&face, supervisor, options->task_id, cgroup);
 }

@@ -69,7 +69,6 @@ int guard_run(const struct guard_options *options)
 
 	/* What the command does to its group shall not meet who started us. */
 	(void)setpgid(0, 0);
-	cgroup_choose_name();
 	custody_block_signals();
 	result = custody_open(&custody, options->life_fd);
 	custody_keep_orphans(&custody);

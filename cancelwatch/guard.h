@@ -14,9 +14,10 @@ struct guard_options {
 			none */
 };
 
-/* To be called in a forked child of one thread. Standard streams are the command's as they are. Returns the
- * exit code to end with: the command's own, 124 its time was over, 125 it could not be guarded, 126 and 127
- * it could not be run, 128 and the number of the signal that it died of. */
+/* To be called in a forked child of one thread, which cgroup_choose_name was called for. Standard streams are
+ * the command's as they are. Returns the exit code to end with: the command's own, 124 its time was over, 125
+ * it could not be guarded, 126 and 127 it could not be run, 128 and the number of the signal that it died of.
+ */
 int guard_run(const struct guard_options *options);
 
 #endif

@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include "usage.h"
+
 #include <cancel/cancel.h>
 
 #include <errno.h>
@@ -65,10 +67,7 @@ static const struct option long_options[] = {
 
 static int usage_error(const char *what, const char *text)
 {
-	char shown[SHOWN_SIZE];
-
-	cancel_text_escape(shown, sizeof shown, text, strlen(text));
-	(void)fprintf(stderr, "cancelwatch: %s '%s'; see 'cancelwatch --help'\n", what, shown);
+	usage_complain("cancelwatch --help", what, text);
 	return EXIT_USAGE;
 }
 
@@ -136,21 +135,9 @@ static int read_spool(struct options *options, const char *text)
 	return OPTIONS_GO_ON;
 }
 
-static int show(const char *text)
+static int show(bool shown)
 {
-	if (fputs(text, stdout) != EOF && fflush(stdout) != EOF)
-		return EXIT_YES;
-	(void)fprintf(stderr, "cancelwatch: cannot write to standard output: %s\n", strerror(errno));
-	return EXIT_SYSTEM;
-}
-
-static int show_version(void)
-{
-	char text[SHOWN_SIZE];
-
-	(void)snprintf(text, sizeof text, "cancelwatch %s (libcancel %s)\n", CANCEL_VERSION,
-		       cancel_version());
-	return show(text);
+	return shown ? EXIT_YES : EXIT_SYSTEM;
 }
 
 /* Which of the options that not every verb takes are used. */
@@ -187,6 +174,8 @@ static int take_operands(struct options *options, const struct verb *verbs, int 
 	if (count > 0) {
 		while (verb->name != NULL && strcmp(verb->name, operands[0]) != 0)
 			verb++;
+		if (verb->name == NULL && strcmp(operands[0], "run") == 0)
+			return usage_error("the first word must be", operands[0]);
 		if (verb->name == NULL)
 			return usage_error("unknown verb", operands[0]);
 		count--;
@@ -228,9 +217,9 @@ static int take_option(struct options *options, int option, const char *value)
 		options->quiet = true;
 		return OPTIONS_GO_ON;
 	case 'h':
-		return show(help);
+		return show(usage_show(help));
 	default:
-		return show_version();
+		return show(usage_show_version());
 	}
 }
 

@@ -103,6 +103,7 @@ static int start_guard(struct rule_command *command, const struct rule_start *st
 {
 	int error;
 
+	cgroup_choose_name(command->cgroup);
 	command->pid = fork();
 	if (command->pid == 0)
 		be_guard(start, out_fd);
@@ -181,6 +182,9 @@ bool rule_command_ended(struct rule_command *command, rule_output_show *show, vo
 	command->exit_code = pid < 0             ? EXIT_NOT_OURS
 			     : WIFEXITED(status) ? WEXITSTATUS(status)
 						 : EXIT_BY_SIGNAL + WTERMSIG(status);
+	/* A guard that was killed has killed its command with it, but not what that had started. */
+	if (pid > 0 && WIFSIGNALED(status))
+		cgroup_end(command->cgroup);
 	read_some(command, READ_LAST_MAX, show, arg);
 	rule_output_end(&command->output, show, arg);
 	rule_command_drop(command);

@@ -3,6 +3,7 @@
 #ifndef CANCELWATCH_RULE_COMMAND_H
 #define CANCELWATCH_RULE_COMMAND_H
 
+#include "cgroup.h"
 #include "rule_output.h"
 
 #include <stdbool.h>
@@ -15,6 +16,7 @@ struct rule_command {
 	int out_fd;   /* what the command writes, readable when there is some; -1: nothing comes any more */
 	int epoll_fd; /* where both are waited for */
 	struct rule_output output;
+	char cgroup[CGROUP_NAME_SIZE]; /* of the guard */
 	int64_t started_ns;
 	int64_t timeout_ms;
 	int64_t took_ns; /* once ended */

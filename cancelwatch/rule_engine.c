@@ -40,6 +40,7 @@ struct rule_engine {
 	struct standing standings[CANCEL_RULES_MAX];
 	struct rule_queue queue;
 	size_t scheduled;            /* entries whose request is not in effect */
+	bool missed_scheduled;       /* one of those found no room among them: only time makes any */
 	struct rule_memory done;     /* nothing more to do for these, though they are pending */
 	struct rule_memory given_up; /* nor for these, until the rules are loaded anew */
 	int timer_fd;
@@ -113,10 +114,13 @@ static void dispatch_soon(struct rule_engine *engine)
 
 static void miss(struct rule_engine *engine, size_t rule, const struct cancel_request *request)
 {
-	engine->standings[rule].missed = true;
 	list_by(engine, cancel_clock_now_ns() + engine->fire.look_again_ns);
-	if (!cancel_request_in_effect(request))
-		list_by(engine, rule_fire_due(&engine->fire, request));
+	if (cancel_request_in_effect(request)) {
+		engine->standings[rule].missed = true;
+		return;
+	}
+	engine->missed_scheduled = true;
+	list_by(engine, rule_fire_due(&engine->fire, request));
 }
 
 static void add(struct rule_engine *engine, size_t rule, const struct cancel_request *request, uint64_t key)
@@ -136,15 +140,18 @@ static void add(struct rule_engine *engine, size_t rule, const struct cancel_req
 	count(engine, entry, 1);
 }
 
-static bool is_known(const struct rule_engine *engine, uint64_t key)
+static bool is_known(const struct rule_engine *engine, const struct cancel_request *request, uint64_t key)
 {
 	struct rule_entry *entry = rule_queue_find(&engine->queue, key);
+	int64_t due_ns;
 
+	if (entry == NULL)
+		return rule_memory_has(&engine->done, key) || rule_memory_has(&engine->given_up, key);
 	/* It may take effect sooner than it did. */
-	if (entry != NULL && entry->is_scheduled)
-		entry->due_ns = 0;
-	return entry != NULL || rule_memory_has(&engine->done, key) ||
-	       rule_memory_has(&engine->given_up, key);
+	due_ns = rule_fire_due(&engine->fire, request);
+	if (entry->is_scheduled && due_ns < entry->due_ns)
+		entry->due_ns = due_ns;
+	return true;
 }
 
 static size_t match(const struct rule_engine *engine, const char *task_id)
@@ -164,7 +171,7 @@ static bool take(struct rule_engine *engine, const struct cancel_request *reques
 	if (rule == RULE_NONE)
 		return false;
 	key = rule_key(request);
-	if (!is_known(engine, key))
+	if (!is_known(engine, request, key))
 		add(engine, rule, request, key);
 	return true;
 }
@@ -202,6 +209,7 @@ static bool is_listing_due(const struct rule_engine *engine, int64_t now_ns)
 struct listing {
 	struct rule_engine *engine;
 	bool missed[CANCEL_RULES_MAX]; /* which rules it is for */
+	bool is_whole;                 /* it is for all that have become due, of whatever rule */
 };
 
 /* All that came to find more has as much as it may have. */
@@ -210,7 +218,7 @@ static bool is_satisfied(const struct listing *listing)
 	const struct rule_engine *engine = listing->engine;
 
 	for (size_t i = 0; i < engine->fire.rules->count; i++)
-		if (listing->missed[i] && has_room(engine, i))
+		if ((listing->missed[i] || listing->is_whole) && has_room(engine, i))
 			return false;
 	return true;
 }
@@ -235,6 +243,8 @@ static void begin_listing(struct listing *listing, size_t from)
 		listing->missed[i] = engine->standings[i].missed;
 		engine->standings[i].missed = false;
 	}
+	listing->is_whole = engine->missed_scheduled;
+	engine->missed_scheduled = false;
 	engine->list_at_ns = CANCEL_FOREVER;
 	engine->list_from = from;
 	engine->list_position = 0;
@@ -247,6 +257,7 @@ static void keep_missed(const struct listing *listing)
 
 	for (size_t i = 0; i < engine->fire.rules->count; i++)
 		engine->standings[i].missed |= listing->missed[i];
+	engine->missed_scheduled |= listing->is_whole;
 	list_by(engine, cancel_clock_now_ns() + engine->fire.look_again_ns);
 }
 
@@ -281,11 +292,13 @@ static void list(struct rule_engine *engine)
 
 static bool may_start(const struct rule_engine *engine, const struct rule_entry *entry)
 {
-	if (entry->command != NULL || entry->rule == RULE_NONE)
+	if (entry->command != NULL)
 		return false;
-	/* A decision that is left to make, and a look whether the time has come, are no command. */
+	/* A decision that is left to make is no command, and is made also where its rule is gone. */
 	if (entry->outcome != CANCEL_OUTCOME_NONE)
 		return true;
+	if (entry->rule == RULE_NONE)
+		return false;
 	return engine->standings[entry->rule].running < engine->fire.rules->list[entry->rule].max_parallel;
 }
 
@@ -433,7 +446,8 @@ static void match_anew(struct rule_engine *engine)
 		entry->rule = match(engine, entry->task_id);
 		entry->tries = 0;
 		entry->due_ns = 0;
-		if (entry->rule == RULE_NONE && entry->command == NULL)
+		if (entry->rule == RULE_NONE && entry->command == NULL &&
+		    entry->outcome == CANCEL_OUTCOME_NONE)
 			rule_queue_remove(&engine->queue, entry);
 	}
 	engine->scheduled = 0;
@@ -475,7 +489,8 @@ int rule_engine_open(struct rule_engine **engine, struct log *log, struct notify
 	if (opened == NULL)
 		return -ENOMEM;
 	opened->notify = notify;
-	opened->fire = (struct rule_fire){.log = log, .spool_path = opened->spool_path, .life = {-1, -1}};
+	opened->fire = (struct rule_fire){
+		.log = log, .notify = notify, .spool_path = opened->spool_path, .life = {-1, -1}};
 	opened->list_at_ns = CANCEL_FOREVER;
 	/* Where it is ignored nobody could wait for a guard. */
 	(void)signal(SIGCHLD, SIG_DFL);

@@ -2,6 +2,7 @@
 
 #include "rule_environment.h"
 #include "rule_result.h"
+#include "signals.h"
 
 #include <cancel/cancel.h>
 
@@ -82,12 +83,41 @@ static enum rule_fate fail_to_decide(struct rule_fire *fire, struct rule_entry *
 	return RULE_WAITS;
 }
 
+/* Around each call that may wait for a lock of the spool: that must not keep us from ending, nor count as our
+ * death. */
+static void begin_call(const struct rule_fire *fire)
+{
+	notify_alive(fire->notify);
+	signals_busy(true);
+}
+
+static void end_call(struct rule_fire *fire, int result)
+{
+	signals_busy(false);
+	notify_alive(fire->notify);
+	if (result == -EBUSY)
+		fire->locked_until_ns = cancel_clock_now_ns() + TROUBLE_NS;
+}
+
+static bool is_locked(const struct rule_fire *fire, struct rule_entry *entry)
+{
+	if (cancel_clock_now_ns() >= fire->locked_until_ns)
+		return false;
+	entry->due_ns = fire->locked_until_ns;
+	return true;
+}
+
 static enum rule_fate decide(struct rule_fire *fire, struct rule_entry *entry)
 {
 	struct cancel_error error;
-	int result = cancel_spool_decide(fire->spool, entry->task_id, entry->run, entry->request_id,
-					 entry->outcome, entry->detail, NULL, &error);
+	int result;
 
+	if (is_locked(fire, entry))
+		return RULE_WAITS;
+	begin_call(fire);
+	result = cancel_spool_decide(fire->spool, entry->task_id, entry->run, entry->request_id,
+				     entry->outcome, entry->detail, NULL, &error);
+	end_call(fire, result);
 	if (result == CANCEL_ALREADY_DECIDED)
 		log_line(fire->log, CANCEL_LOG_INFO, "%s: not decided as %s: somebody else has decided it",
 			 entry->label, cancel_outcome_text(entry->outcome));
@@ -219,8 +249,12 @@ enum rule_fate rule_fire_try(struct rule_fire *fire, struct rule_entry *entry)
 
 	if (entry->outcome != CANCEL_OUTCOME_NONE)
 		return decide(fire, entry);
+	if (is_locked(fire, entry))
+		return RULE_WAITS;
 	cancel_request_init(&request);
+	begin_call(fire);
 	result = cancel_spool_lookup(fire->spool, entry->task_id, entry->run, &request, &error);
+	end_call(fire, result);
 	if (result < 0)
 		return fail_to_look_up(fire, entry, &error);
 	if (result == CANCEL_LOOKUP_PENDING || result == CANCEL_LOOKUP_SCHEDULED)

@@ -3,6 +3,7 @@
 #define CANCELWATCH_RULE_FIRE_H
 
 #include "log.h"
+#include "notify.h"
 #include "rule_queue.h"
 
 #include <cancel/rule.h>
@@ -13,10 +14,13 @@
 /* What all of them share. */
 struct rule_fire {
 	struct log *log;
+	struct notify *notify;
 	struct cancel_rules *rules;
 	struct cancel_spool *spool;
 	const char *spool_path;
-	int64_t look_again_ns; /* how late it may be noticed that a request takes effect sooner */
+	int64_t look_again_ns;   /* how late it may be noticed that a request takes effect sooner */
+	int64_t locked_until_ns; /* somebody holds a lock of the spool: each further call might wait as long
+				  */
 	int epoll_fd;
 	int life[2]; /* as of struct rule_start; -1: not open, which a try changes */
 };

@@ -2,6 +2,7 @@
 
 #include "command.h"
 #include "signal_name.h"
+#include "usage.h"
 
 #include <cancel/cancel.h>
 
@@ -80,10 +81,7 @@ static const struct option long_options[] = {
 
 static int usage_error(const char *what, const char *text)
 {
-	char shown[SHOWN_SIZE];
-
-	cancel_text_escape(shown, sizeof shown, text, strlen(text));
-	(void)fprintf(stderr, "cancelwatch: %s '%s'; see 'cancelwatch run --help'\n", what, shown);
+	usage_complain("cancelwatch run --help", what, text);
 	return COMMAND_NOT_OURS;
 }
 
@@ -111,7 +109,8 @@ static int read_duration(const char *option, const char *text, int64_t *duration
 		*duration_ns = number * CANCEL_MILLISECOND;
 		return RUN_OPTIONS_GO_ON;
 	}
-	(void)snprintf(what, sizeof what, "%s expects a duration like 30s, 10m or seconds, found", option);
+	(void)snprintf(what, sizeof what, "%s expects a duration up to 3660d like 30s, 10m or seconds, found",
+		       option);
 	return usage_error(what, text);
 }
 
@@ -158,21 +157,9 @@ static int read_spool(struct run_options *options, const char *text)
 	return RUN_OPTIONS_GO_ON;
 }
 
-static int show(const char *text)
+static int show(bool shown)
 {
-	if (fputs(text, stdout) != EOF && fflush(stdout) != EOF)
-		return 0;
-	(void)fprintf(stderr, "cancelwatch: cannot write to standard output: %s\n", strerror(errno));
-	return COMMAND_NOT_OURS;
-}
-
-static int show_version(void)
-{
-	char text[SHOWN_SIZE];
-
-	(void)snprintf(text, sizeof text, "cancelwatch %s (libcancel %s)\n", CANCEL_VERSION,
-		       cancel_version());
-	return show(text);
+	return shown ? 0 : COMMAND_NOT_OURS;
 }
 
 static int set_text(const char **place, const char *text)
@@ -195,7 +182,7 @@ static int take_option(struct run_options *options, int option, const char *valu
 	case 's':
 		return read_signal(options, value);
 	case 'k':
-		return read_duration("--grace", value, &options->grace_ns);
+		return read_duration("--grace (--kill-after)", value, &options->grace_ns);
 	case LONG_COOPERATIVE:
 		return read_duration("--cooperative", value, &options->cooperative_ns);
 	case LONG_ON_CANCEL:
@@ -224,9 +211,9 @@ static int take_option(struct run_options *options, int option, const char *valu
 	case 'q':
 		return set_flag(&options->quiet);
 	case 'h':
-		return show(help);
+		return show(usage_show(help));
 	default:
-		return show_version();
+		return show(usage_show_version());
 	}
 }
 

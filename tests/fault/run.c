@@ -5,9 +5,10 @@
  *
  * Mutations that this catches: a supervisor that does not look at its pipe (or looks at it between two waits
  * only); a face that is no subreaper, or kills all of its children; a tree that is left when its command has
- * died.
+ * died; an end that is tried so many times, however long each takes.
  */
 #include "asking.h"
+#include "holder.h"
 #include "run_case.h"
 
 #include <criterion/criterion.h>
@@ -42,7 +43,8 @@ static void kill_supervisor(void)
 {
 	cr_assert_eq(kill(run_supervisor(), SIGKILL), 0);
 	run_expect_end(RUN_FAILED);
-	tool_expect_in(tool.err, "cancelwatch: the supervisor died of SIGKILL; the command was killed\n");
+	tool_expect_in(tool.err, "cancelwatch: task: the supervisor died of SIGKILL; the command was killed; a request for it stays "
+				"pending\n");
 	run_expect_all_gone();
 }
 
@@ -236,6 +238,37 @@ Test(run_kill, the_next_run_begins_whatever_the_last_left)
 	run_expect_record("task", CANCEL_OUTCOME_STOPPED, "never started");
 	RUN("task", "--", "sh", "-c", "exit 5");
 	tool_expect(5, "", "");
+}
+
+/* --- and somebody holds the spool up ---------------------------------------------------------------- */
+
+static void open_spool(struct cancel_spool **spool)
+{
+	struct cancel_spool_options options;
+	struct cancel_error error = {0};
+
+	cancel_spool_options_init(&options);
+	options.path = tool_dir.path;
+	cr_assert_eq(cancel_spool_open(spool, &options, &error), 0, "%s", error.text);
+}
+
+/* Who holds all names' locks, and is stopped, is waited for as long as one wait for a lock takes, and not as
+ * often as that can be tried. */
+Test(run_kill, a_lock_that_nobody_gives_back_does_not_hold_up_the_end_for_long)
+{
+	struct cancel_spool *spool = NULL;
+
+	open_spool(&spool);
+	RUN_START("task", "--", "sh", "-c",
+		  "echo ready; until [ -e $TASK_CANCELLATION_DIR/../go ]; do sleep 0.02; done; exit 3");
+	run_await("ready\n");
+	cr_assert_eq(holder_take_all(spool), 0);
+	tool_write(tool_path("go"), "", 0);
+	run_expect_end(3);
+	tool_expect_in(tool.err, "another process has held its lock");
+	holder_drop();
+	cancel_spool_close(spool);
+	run_expect_all_gone();
 }
 
 /* --- at each of its calls -------------------------------------------------------------------------- */

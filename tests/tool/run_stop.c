@@ -324,6 +324,35 @@ Test(run_stop, what_survives_sigkill_is_named_and_is_not_called_stopped)
 	tool_expect_in(tool_plain(tool.err), "not stopped: pid PID (sleep) survives SIGKILL, state D\n");
 }
 
+/* With names that take more room than there is, of characters that must not be cut. */
+#define CROWD      "60"
+#define CROWD_NAME "\xf0\x9f\x90\xa2\xf0\x9f\x90\xa2\xf0\x9f\x90\xa2"
+
+/* DESIGN.md, invariant 44 */
+Test(run_stop, as_many_survivors_are_named_as_there_is_room_for)
+{
+	char join[128];
+
+	make_group(FREEZER_DIR);
+	(void)snprintf(join, sizeof(join), "echo $$ > %s/cgroup.procs; exec \"$@\"", frozen);
+	RUN_START("--grace", "0s", "task", "--", "sh", "-c", join, "sh", "perl", "-e",
+		  "$| = 1; $0 = \"" CROWD_NAME "\"; pipe my $one, my $other; "
+		  "for (1 .. " CROWD ") { if (!fork) { close $one; $0 = \"" CROWD_NAME
+		  "\"; close $other; sleep 1000 } } "
+		  "close $other; read $one, my $byte, 1; print \"ready\\n\"; sleep 1000");
+	run_await("ready\n");
+	put("freezer.state", "FROZEN");
+	await_frozen("freezer.state", "^FROZEN");
+	run_ask("task");
+	run_expect_end(RUN_FAILED);
+	tool_expect_in(tool_plain(tool.err),
+		       "not stopped: pid PID (" CROWD_NAME ") survives SIGKILL, state D, ");
+	tool_run(WORDS(CANCELREQ, "--status", "--json", "task"), NULL);
+	tool_expect_field(
+		"[.outcome, (.detail | test(\"^not stopped: pid [0-9]+ .*, state D,? and [0-9]+ more$\"))]",
+		"[\"failed\",true]");
+}
+
 /* --- other users ----------------------------------------------------------------------------------- */
 
 #define NOBODY    "65534"

@@ -201,6 +201,53 @@ Test(run_terminal, the_leader_of_a_session_may_be_us)
 	await("n=1\n");
 }
 
+/* The terminal knows nothing of them. */
+static void interrupt_in_another_group(const char *line)
+{
+	start_shell();
+	type(line);
+	await("ready\n");
+	press(CTRL_C);
+	type("echo code=$?\n");
+	await("code=130\n");
+	cr_assert(tree_wait(NULL, 1), "%s", tree_text());
+}
+
+Test(run_terminal, ctrl_c_reaches_a_command_that_begins_a_session)
+{
+	interrupt_in_another_group(RUN_LINE "setsid -w sh -c 'echo ready; exec sleep 1000'\n");
+}
+
+Test(run_terminal, ctrl_c_reaches_a_command_that_makes_a_group_of_its_own)
+{
+	interrupt_in_another_group(RUN_LINE "timeout 1000 sh -c 'echo ready; exec sleep 1000'\n");
+}
+
+Test(run_terminal, ctrl_c_reaches_a_run_within_a_run)
+{
+	interrupt_in_another_group(RUN_LINE RUN_BINARY " run inner -- sh -c 'echo ready; exec sleep 1000'\n");
+}
+
+/* One of them is in the command's group, and has it from the terminal. */
+Test(run_terminal, ctrl_c_reaches_each_of_the_tree_once)
+{
+	start_shell();
+	type(RUN_LINE "perl -e '$| = 1; $SIG{INT} = sub { $n++; print \"hit\\n\" }; "
+		      "$SIG{USR1} = sub { kill USR1 => $child if $child; wait; print \"n=$n\\n\"; exit 5 }; "
+		      "$child = fork // die; setpgrp(0, 0) unless $child; "
+		      "print \"ready\\n\"; sleep 1 while 1'\n");
+	await("ready\n");
+	await("ready\n");
+	press(CTRL_C);
+	await("hit\n");
+	await("hit\n");
+	cr_assert_eq(kill(face(), SIGUSR1), 0);
+	await("n=1\n");
+	await("n=1\n");
+	type("echo code=$?\n");
+	await("code=5\n");
+}
+
 /* --- input ----------------------------------------------------------------------------------------- */
 
 #define READING "sh -c 'echo ready; read x; echo \"got $x\"; exit 5'"

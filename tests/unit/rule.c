@@ -571,6 +571,7 @@ Test(rule, text_and_placeholders_may_be_mixed)
 }
 
 /* What an id holds is never looked at again, and never parted. */
+/* DESIGN.md, invariant 50 */
 Test(rule, an_id_stays_one_argument_whatever_it_holds)
 {
 	static const char *const ids[] = {
@@ -605,6 +606,7 @@ Test(rule, an_id_stays_one_argument_whatever_it_holds)
 	"' of the rule in line 1 would be an option; write \"--\" before it in " \
 	"exec if the command knows that, or allow_options: yes"
 
+/* DESIGN.md, invariant 50 */
 Test(rule, an_id_cannot_become_an_option)
 {
 	load("rules: [{match: '*', exec: [rm, '{task_id}']}]");

@@ -198,7 +198,8 @@ help:
 	@echo 'make setup-dev        install what the last three lines need'
 
 # What a bare Debian 12 lacks. The first list builds and tests; the second is for those who change the code.
-PACKAGES     := gcc g++ libc6-dev make libyaml-dev libjansson-dev libcriterion-dev python3 jq strace task-spooler
+PACKAGES     := gcc g++ libc6-dev make libyaml-dev libjansson-dev libcriterion-dev python3 jq strace procps \
+                task-spooler
 DEV_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind gcovr mandoc \
                 libglib2.0-dev
 

@@ -2,6 +2,7 @@
 
 #include "rule_environment.h"
 #include "rule_result.h"
+#include "rule_runs.h"
 #include "signals.h"
 
 #include <cancel/cancel.h>
@@ -14,6 +15,7 @@
 
 #define US_NS           INT64_C(1000)
 #define PAUSE_MAX_NS    (300 * CANCEL_SECOND) /* the longest that backing off leads to */
+#define RUN_LOOK_NS     CANCEL_SECOND         /* whether a run is alive that decides itself */
 #define TROUBLE_NS      (5 * CANCEL_SECOND)   /* after the spool could not be read or written */
 #define SHOWN_ID_SIZE   400
 #define SHOWN_NAME_SIZE 100
@@ -107,12 +109,26 @@ static bool is_locked(const struct rule_fire *fire, struct rule_entry *entry)
 	return true;
 }
 
+/* "Stopped" is for who runs it to say. Should that die without a word it is decided here after all. */
+static bool is_left_to_run(const struct rule_fire *fire, struct rule_entry *entry)
+{
+	if (!rule_runs_has(fire->spool, entry->task_id, entry->run))
+		return false;
+	if (!entry->is_left_to_run)
+		log_line(fire->log, CANCEL_LOG_INFO,
+			 "%s: not decided as %s yet: a run of it is alive, which decides itself",
+			 entry->label, cancel_outcome_text(entry->outcome));
+	entry->is_left_to_run = true;
+	entry->due_ns = cancel_clock_now_ns() + RUN_LOOK_NS;
+	return true;
+}
+
 static enum rule_fate decide(struct rule_fire *fire, struct rule_entry *entry)
 {
 	struct cancel_error error;
 	int result;
 
-	if (is_locked(fire, entry))
+	if (is_locked(fire, entry) || is_left_to_run(fire, entry))
 		return RULE_WAITS;
 	begin_call(fire);
 	result = cancel_spool_decide(fire->spool, entry->task_id, entry->run, entry->request_id,

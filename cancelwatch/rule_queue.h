@@ -18,12 +18,13 @@ struct rule_entry {
 	uint64_t key; /* rule_key() of the request */
 	char request_id[CANCEL_REQUEST_ID_LENGTH + 1];
 	char *task_id;
-	char *run;         /* or NULL */
-	size_t rule;       /* which one it is for; RULE_NONE: since a reload, none */
-	bool is_scheduled; /* the request is not in effect yet */
-	bool is_left;      /* the spool that it is in is not ours any more */
-	unsigned tries;    /* that failed */
-	int64_t due_ns;    /* CLOCK_MONOTONIC: not before this */
+	char *run;           /* or NULL */
+	size_t rule;         /* which one it is for; RULE_NONE: since a reload, none */
+	bool is_scheduled;   /* the request is not in effect yet */
+	bool is_left_to_run; /* a run of the task is alive, and shall decide it: that was told */
+	bool is_left;        /* the spool that it is in is not ours any more */
+	unsigned tries;      /* that failed */
+	int64_t due_ns;      /* CLOCK_MONOTONIC: not before this */
 
 	/* What is to be decided, and could not be yet. */
 	enum cancel_outcome outcome; /* CANCEL_OUTCOME_NONE: nothing */

@@ -743,20 +743,27 @@ Test(cancelwatch_rules, a_killed_guard_leaves_nothing_beside_which_another_try_w
 }
 
 /* Another process holds every lock of the spool, and does not let go. */
+static void hold_locks(struct process *holder)
+{
+	tool_start(holder, WORDS("python3", "-c",
+				 "import fcntl, os, signal\n"
+				 "lock = open(os.environ['D'] + '/spool/lock', 'r+')\n"
+				 "fcntl.lockf(lock, fcntl.LOCK_EX)\n"
+				 "print('held', flush=True)\n"
+				 "signal.pause()\n"));
+	cr_assert(process_wait_out(holder, "held", PROCESS_TIMEOUT_MS), "%s", holder->err);
+}
+
+#define ENDS_WHEN_LET_GO "rules: [{match: '*', exec: [sh, -c, 'echo >>$D/begun; " AWAIT("go") "', sh]}]\n"
+
 Test(cancelwatch_rules, a_lock_that_is_not_let_go_keeps_it_from_deciding_and_not_from_ending)
 {
 	struct process holder;
 
-	start("rules: [{match: '*', exec: [sh, -c, 'echo >>$D/begun; " AWAIT("go") "', sh]}]\n");
+	start(ENDS_WHEN_LET_GO);
 	ask("task_1");
 	await_lines("begun", 1);
-	tool_start(&holder, WORDS("python3", "-c",
-				  "import fcntl, os, signal\n"
-				  "lock = open(os.environ['D'] + '/spool/lock', 'r+')\n"
-				  "fcntl.lockf(lock, fcntl.LOCK_EX)\n"
-				  "print('held', flush=True)\n"
-				  "signal.pause()\n"));
-	cr_assert(process_wait_out(&holder, "held", PROCESS_TIMEOUT_MS), "%s", holder.err);
+	hold_locks(&holder);
 	let_go("go");
 	await_log("for task_1: sh exited with 0");
 	watching_stop(SIGTERM);
@@ -767,21 +774,28 @@ Test(cancelwatch_rules, a_lock_that_is_not_let_go_keeps_it_from_deciding_and_not
 }
 
 /* The command has said that the task has stopped: that is kept until it can be written, also when its rule is
- * gone by then. */
+ * gone by then. While the lock is held nothing else waits for it: of four decisions one is tried. */
 Test(cancelwatch_rules, a_decision_that_could_not_be_made_is_made_later_whatever_becomes_of_its_rule)
 {
-	start("rules: [{match: '*', exec: [sh, -c, 'echo >>$D/begun; " AWAIT("go") "', sh]}]\n");
-	ask("task_1");
-	await_lines("begun", 1);
-	tool_shell("mv $D/spool/processed $D/away && touch $D/spool/processed");
+	struct process holder;
+
+	start(ENDS_WHEN_LET_GO);
+	ask_many("task_", 4);
+	await_lines("begun", 4);
+	hold_locks(&holder);
 	let_go("go");
 	await_log("cannot decide as stopped, next try in 5s: ");
 	reload("log: {level: info}\n");
-	tool_shell("rm $D/spool/processed && mv $D/away $D/spool/processed");
-	tool_expect_exit(0);
-	await_decided("task_1", "stopped");
+	process_free(&holder);
+	for (int i = 0; i < 4; i++) {
+		char task_id[16];
+
+		(void)snprintf(task_id, sizeof task_id, "task_%d", i);
+		await_decided(task_id, "stopped");
+	}
 	watching_stop(SIGTERM);
-	cr_assert_eq(lines_in("begun"), 1);
+	cr_assert_eq(lines_in("begun"), 4);
+	cr_assert_eq(watching_occurrences(watching.err, "cannot decide as stopped"), 1, "%s", watching.err);
 }
 
 /* --- reload ------------------------------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
-/* `cancelwatch run` around a program that is a worker itself: both hold the task, and the program's word counts. */
+/* `cancelwatch run` around a program that is a worker itself: both hold the task, and the program's word
+ * counts. */
 #include "run_case.h"
 
 #include <stdio.h>

@@ -89,7 +89,6 @@ void job_pause(struct job *job, enum phase phase, int64_t at_ns)
 		(void)pthread_cond_signal(&pool->time);
 }
 
-/* The keeper ends it, or a worker that has nothing to do. */
 void job_doom(struct job *job)
 {
 	struct cancel_scheduler *pool = job->pool;
@@ -98,8 +97,7 @@ void job_doom(struct job *job)
 	job->next_doomed = NULL;
 	*pool->doomed.last = job;
 	pool->doomed.last = &job->next_doomed;
-	(void)pthread_cond_signal(&pool->work);
-	(void)pthread_cond_signal(&pool->time);
+	(void)pthread_cond_signal(&pool->ends);
 }
 
 struct job *job_take_doomed(struct cancel_scheduler *pool)

@@ -1,6 +1,6 @@
 /*
  * The thread that keeps the time: it puts tasks back into the queue when the pause before another try is
- * over, ends those that are cancelled while they wait, and tells of the others that are.
+ * over, and tells of those that are cancelled while they run.
  */
 #include "clock.h"
 #include "pool.h"
@@ -41,13 +41,6 @@ static void tell(struct cancel_scheduler *pool, struct account *account)
 	account_drop(account);
 }
 
-static void settle(struct cancel_scheduler *pool, struct job *job)
-{
-	pool_unlock(pool);
-	job_settle(job);
-	pool_lock(pool);
-}
-
 static void sleep_until_due(struct cancel_scheduler *pool)
 {
 	const struct ranked *first = ranking_first(&pool->pauses);
@@ -66,13 +59,10 @@ static void sleep_until_due(struct cancel_scheduler *pool)
 static bool keep(struct cancel_scheduler *pool)
 {
 	struct account *account;
-	struct job *job;
 
 	wake_due(pool);
 	if ((account = take_news(pool)))
 		tell(pool, account);
-	else if ((job = job_take_doomed(pool)))
-		settle(pool, job);
 	else if (!pool->closes)
 		sleep_until_due(pool);
 	else

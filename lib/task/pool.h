@@ -85,6 +85,7 @@ struct cancel_scheduler {
 	pthread_mutex_t lock;  /* everything below; never while a file is touched, or the program called */
 	pthread_cond_t work;   /* there is some, or there never will be */
 	pthread_cond_t time;   /* the keeper shall look */
+	pthread_cond_t ends;   /* the ender shall */
 	pthread_cond_t idle;   /* nobody is alive */
 	pthread_cond_t freed;  /* nobody cancels some job any more */
 
@@ -107,7 +108,7 @@ struct cancel_scheduler {
 	bool drains, shuts, closes;
 
 	size_t thread_count;
-	pthread_t keeper, *threads;
+	pthread_t keeper, ender, *threads;
 
 	struct cancel_scheduler *next_in_process;
 };
@@ -173,9 +174,10 @@ void line_failed(const struct job *job, bool timed_out, int result, int64_t paus
 void line_unlimited(const struct job *job, int code);
 void line_not_ended(const struct job *job, const struct cancel_error *problem, bool is_given_up);
 
-/* worker.c, keeper.c: the threads. */
+/* worker.c, keeper.c, ender.c: the threads. */
 void *worker_run(void *pool);
 void *keeper_run(void *pool);
+void *ender_run(void *pool);
 
 /* pools.c: all of the process, for fork. 0, or what pthread_atfork(3) said. */
 int pools_add(struct cancel_scheduler *pool);

@@ -70,7 +70,8 @@ static size_t count_processors(void)
 
 void pool_init_locks(struct cancel_scheduler *pool)
 {
-	pthread_cond_t *const conditions[] = {&pool->work, &pool->time, &pool->idle, &pool->freed};
+	pthread_cond_t *const conditions[] = {&pool->work, &pool->time, &pool->ends, &pool->idle,
+					      &pool->freed};
 	pthread_condattr_t monotonic;
 
 	(void)pthread_mutex_init(&pool->lines, NULL);
@@ -86,6 +87,7 @@ static void destroy_locks(struct cancel_scheduler *pool)
 {
 	(void)pthread_cond_destroy(&pool->freed);
 	(void)pthread_cond_destroy(&pool->idle);
+	(void)pthread_cond_destroy(&pool->ends);
 	(void)pthread_cond_destroy(&pool->time);
 	(void)pthread_cond_destroy(&pool->work);
 	(void)pthread_mutex_destroy(&pool->lock);
@@ -126,7 +128,31 @@ static struct cancel_scheduler *pool_new(struct cancel_manager *manager,
 
 /* --- its threads -------------------------------------------------------------------------------------- */
 
-/* The keeper last: where that is missing the others are few. */
+static void close_all(struct cancel_scheduler *pool)
+{
+	pool_lock(pool);
+	pool->closes = true;
+	(void)pthread_cond_broadcast(&pool->work);
+	(void)pthread_cond_signal(&pool->time);
+	(void)pthread_cond_signal(&pool->ends);
+	pool_unlock(pool);
+}
+
+/* The workers are counted; of the other two the first is ended here if the second cannot be had. */
+static int start_others(struct cancel_scheduler *pool)
+{
+	int code = -pthread_create(&pool->ender, NULL, ender_run, pool);
+
+	if (code < 0)
+		return code;
+	code = -pthread_create(&pool->keeper, NULL, keeper_run, pool);
+	if (code < 0) {
+		close_all(pool);
+		(void)pthread_join(pool->ender, NULL);
+	}
+	return code;
+}
+
 static int start_all(struct cancel_scheduler *pool)
 {
 	int code = 0;
@@ -135,16 +161,12 @@ static int start_all(struct cancel_scheduler *pool)
 		code = -pthread_create(&pool->threads[pool->thread_count], NULL, worker_run, pool);
 		pool->thread_count += code == 0;
 	}
-	return code == 0 ? -pthread_create(&pool->keeper, NULL, keeper_run, pool) : code;
+	return code == 0 ? start_others(pool) : code;
 }
 
 static void end_workers(struct cancel_scheduler *pool)
 {
-	pool_lock(pool);
-	pool->closes = true;
-	(void)pthread_cond_broadcast(&pool->work);
-	(void)pthread_cond_signal(&pool->time);
-	pool_unlock(pool);
+	close_all(pool);
 	for (size_t i = 0; i < pool->thread_count; i++)
 		(void)pthread_join(pool->threads[i], NULL);
 }
@@ -217,6 +239,7 @@ void cancel_scheduler_close(struct cancel_scheduler *pool)
 	if (!pool->is_inherited) {
 		(void)cancel_scheduler_shutdown(pool, CANCEL_FOREVER);
 		end_workers(pool);
+		(void)pthread_join(pool->ender, NULL);
 		(void)pthread_join(pool->keeper, NULL);
 	}
 	pools_remove(pool);

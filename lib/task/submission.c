@@ -115,6 +115,8 @@ int cancel_scheduler_submit(struct cancel_scheduler *scheduler, const char *task
 	if (!submission)
 		submission = &defaults;
 	if (code == 0)
+		code = name_check_id(task_id, CANCEL_TASK_ID_MAX, "task id", error);
+	if (code == 0)
 		code = tries_check(&submission->tries, error);
 	if (code < 0)
 		return code;

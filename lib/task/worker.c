@@ -1,4 +1,4 @@
-/* The threads that call the functions. One with nothing to call ends what the keeper would. */
+/* The threads that call the functions, and end what they have called. */
 #include "clock.h"
 #include "pool.h"
 
@@ -167,7 +167,7 @@ static struct job *next_job(struct cancel_scheduler *pool)
 	struct job *job;
 
 	pool_lock(pool);
-	while (!(job = job_take_doomed(pool)) && !(job = job_take_turn(pool)) && !pool->closes)
+	while (!(job = job_take_turn(pool)) && !pool->closes)
 		(void)pthread_cond_wait(&pool->work, &pool->lock);
 	pool_unlock(pool);
 	return job;
@@ -180,9 +180,6 @@ void *worker_run(void *arg)
 
 	(void)pthread_setname_np(pthread_self(), "cancel-worker");
 	while ((job = next_job(pool)))
-		if (job->phase == PHASE_ENDING)
-			job_settle(job);
-		else
-			attempt(job);
+		attempt(job);
 	return NULL;
 }

@@ -183,6 +183,17 @@ Test(run_kill, the_supervisor_is_killed_during_the_hook)
 	run_expect_pending("task");
 }
 
+/* There is no command that would be killed, and the hook's own children with it. */
+Test(run_kill, the_face_is_killed_during_the_hook_of_a_run_that_never_started)
+{
+	run_ask("task");
+	RUN_START(LATER, "--on-cancel", HOSTILE " session & echo hook; exec " HOSTILE " child", "task", "--",
+		  "true");
+	run_await("hook\n");
+	kill_face();
+	run_expect_record("task", CANCEL_OUTCOME_STOPPED, "never started");
+}
+
 #define PAUSING "--retries", "5", "--retry-interval", "1h", "task", "--", "false"
 
 Test(run_kill, the_face_is_killed_between_two_tries)

@@ -19,6 +19,8 @@
 enum {
 	TEXT_MAX = 16384,
 	CTRL_C = 3,
+	CTRL_Q = 17,
+	CTRL_S = 19,
 	CTRL_BACKSLASH = 28,
 	CTRL_Z = 26,
 };
@@ -354,6 +356,21 @@ Test(run_terminal, kill_of_a_job_ends_it)
 	type("kill %1; wait %1; echo code=$?\n");
 	await("code=143\n");
 	cr_assert(tree_wait(NULL, 1), "%s", tree_text());
+}
+
+/* What is written to it then waits, until Ctrl-Q. */
+Test(run_terminal, ctrl_s_holds_up_no_request)
+{
+	start_on_terminal(WORDS("sh", "-c",
+				"stty ixon start ^Q stop ^S; " RUN_LINE
+				"sh -c 'echo ready; exec sleep 1000'" SAY_CODE));
+	await("ready\n");
+	press(CTRL_S);
+	run_ask("task");
+	cr_assert(wait_until(is_decided, NULL, PROCESS_TIMEOUT_MS), "%s", terminal.text);
+	run_expect_record("task", CANCEL_OUTCOME_STOPPED, "terminated by SIGTERM after AGE");
+	press(CTRL_Q);
+	await("code=123\n");
 }
 
 /* --- the end of the terminal ----------------------------------------------------------------------- */

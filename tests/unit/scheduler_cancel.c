@@ -265,6 +265,29 @@ Test(scheduler_cancel, a_request_ends_the_pause_between_two_tries)
 	expect_decided("a", CANCEL_OUTCOME_STOPPED);
 }
 
+/* One thread, which is idle: neither it nor who keeps the time is held up. */
+Test(scheduler_cancel, an_end_that_takes_long_keeps_no_other_from_its_next_try)
+{
+	static struct token_gate gate = TOKEN_GATE_INIT;
+
+	scheduler_options.threads = 1;
+	scheduling_open();
+	submission.tries = (struct cancel_tries){CANCEL_FOREVER, 1, FOREVER_S * CANCEL_SECOND, false};
+	chores[0].fails = chores[1].fails = 1;
+	chores[0].failure = chores[1].failure = -EIO;
+	chores[0].end_gate = &gate;
+	EXPECT(0, scheduling_submit("a", &chores[0]));
+	scheduling_await_calls(&chores[0], 1);
+	EXPECT_BECOMES(CANCEL_SCHEDULED_QUEUED, "a");
+	tasking_ask("a");
+	token_gate_await(&gate, 1);
+	submission.tries.retry_interval_ns = CANCEL_MILLISECOND;
+	EXPECT(0, scheduling_submit("b", &chores[1]));
+	cr_assert_eq(scheduling_wait("b").status, CANCEL_SCHEDULED_SUCCEEDED);
+	token_gate_open(&gate);
+	cr_assert_eq(scheduling_wait("a").status, CANCEL_SCHEDULED_CANCELLED);
+}
+
 /* It is cancelled when it has returned, and before it waits: the line about the failed try comes in between.
  */
 static void cancel_at_the_line(void *arg, enum cancel_log_level level, const char *line)

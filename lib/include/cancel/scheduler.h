@@ -36,7 +36,7 @@
  * when it has returned. What would cancel the task after that comes too late, and a request is decided as the task ended.
  *
  * **The end** is told when the request is decided; until then the task reads queued or running. Where that fails, on a
- * full disk say, it is tried again for about 1.5 s, after which the task is let go of: it ends as it was to end, a
+ * full disk say, it is tried again four times, with pauses of 1.5 s together, after which the task is let go of: it ends as it was to end, a
  * request stays pending, and a line at error says so.
  *
  * **Log lines**, for options.log, at info: `task task_123: cancel request received, processing stops: REASON`;
@@ -145,7 +145,7 @@ CANCEL_API int cancel_scheduler_options_init(struct cancel_scheduler_options *op
 struct cancel_scheduler;
 
 /**
- * Start a scheduler: its threads, and one that keeps the time.
+ * Start a scheduler: its threads, one that keeps the time, and one that ends tasks which are cancelled while they wait.
  *
  * @param scheduler  Set on success; left alone on failure. To be closed by cancel_scheduler_close.
  * @param manager    With a thread (cancel_manager_options.thread). Outlives the scheduler; may have other tasks too.

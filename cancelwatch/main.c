@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static const struct verb verbs[] = {
-	{"watch", watch_run, OPTION_SPOOL | OPTION_JSON, 0},
+	{"watch", watch_run, OPTION_SPOOL | OPTION_JSON | OPTION_NO_RULES, 0},
 	{"sweep", sweep_run, OPTION_SPOOL | OPTION_JSON | OPTION_DRY_RUN, 0},
 	{"init", init_run, OPTION_SPOOL | OPTION_MAKING, 0},
 	{"doctor", doctor_run, OPTION_SPOOL | OPTION_JSON, 0},

@@ -31,6 +31,7 @@ static const char help[] =
 	"                  " CANCEL_CONFIG_DEFAULT "\n"
 	"  --json          objects instead of text\n"
 	"  --dry-run       sweep: count, and change nothing\n"
+	"  --no-rules      watch: run no commands\n"
 	"  --mode M, --group G, --owner U   init: instead of what is configured\n"
 	"  -q, --quiet     print nothing to standard output\n"
 	"  -h, --help      -V, --version\n"
@@ -42,6 +43,7 @@ enum long_option {
 	LONG_CONFIG,
 	LONG_JSON,
 	LONG_DRY_RUN,
+	LONG_NO_RULES,
 	LONG_MODE,
 	LONG_GROUP,
 	LONG_OWNER,
@@ -53,6 +55,7 @@ static const struct option long_options[] = {
 	{"config", required_argument, NULL, LONG_CONFIG},
 	{"json", no_argument, NULL, LONG_JSON},
 	{"dry-run", no_argument, NULL, LONG_DRY_RUN},
+	{"no-rules", no_argument, NULL, LONG_NO_RULES},
 	{"mode", required_argument, NULL, LONG_MODE},
 	{"group", required_argument, NULL, LONG_GROUP},
 	{"owner", required_argument, NULL, LONG_OWNER},
@@ -144,6 +147,7 @@ static int show(bool shown)
 static unsigned used_kinds(const struct options *options)
 {
 	return (options->json ? OPTION_JSON : 0U) | (options->dry_run ? OPTION_DRY_RUN : 0U) |
+	       (options->no_rules ? OPTION_NO_RULES : 0U) |
 	       (options->spool != NULL ? OPTION_SPOOL : 0U) | (options->run != NULL ? OPTION_RUN : 0U) |
 	       (options->has_mode || options->has_group || options->has_owner ? OPTION_MAKING : 0U);
 }
@@ -156,6 +160,7 @@ static int misplaced_option(unsigned kinds, const char *verb_name)
 	} texts[] = {
 		{OPTION_JSON, "--json is no option of"},
 		{OPTION_DRY_RUN, "--dry-run is no option of"},
+		{OPTION_NO_RULES, "--no-rules is no option of"},
 		{OPTION_SPOOL, "--spool is no option of"},
 		{OPTION_RUN, "--run is no option of"},
 		{OPTION_MAKING, "--mode, --group and --owner are no options of"},
@@ -200,6 +205,9 @@ static int take_option(struct options *options, int option, const char *value)
 		return OPTIONS_GO_ON;
 	case LONG_JSON:
 		options->json = true;
+		return OPTIONS_GO_ON;
+	case LONG_NO_RULES:
+		options->no_rules = true;
 		return OPTIONS_GO_ON;
 	case LONG_DRY_RUN:
 		options->dry_run = true;

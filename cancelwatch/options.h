@@ -19,6 +19,7 @@ enum option_kind {
 	OPTION_COMMON = 0,
 	OPTION_JSON = 1 << 0,
 	OPTION_DRY_RUN = 1 << 1,
+	OPTION_NO_RULES = 1 << 5,
 	OPTION_MAKING = 1 << 2, /* --mode, --group, --owner */
 	OPTION_SPOOL = 1 << 3,
 	OPTION_RUN = 1 << 4,
@@ -41,13 +42,15 @@ struct options {
 	bool json;
 	bool quiet;
 	bool dry_run;
+	bool no_rules;
 	bool has_mode;
 	mode_t mode;
 	bool has_group;
 	gid_t group;
 	bool has_owner;
 	uid_t owner;
-	const char *operand; /* the file that check-config is to check, the task that rules is about; or NULL */
+	const char
+		*operand; /* the file that check-config is to check, the task that rules is about; or NULL */
 };
 
 #define OPTIONS_GO_ON (-1)

@@ -24,6 +24,7 @@ enum {
 };
 
 #define HELD_UP_NS  CANCEL_SECOND
+#define TWIN_LOOK_NS (CANCEL_SECOND / 10)
 #define EVENT_TIMER UINT64_MAX
 
 /* How a rule is doing. */
@@ -261,15 +262,19 @@ static void keep_missed(const struct listing *listing)
 	list_by(engine, cancel_clock_now_ns() + engine->fire.look_again_ns);
 }
 
+static bool is_full_of_done(const struct rule_engine *engine)
+{
+	return rule_memory_is_full(&engine->done) || rule_memory_is_full(&engine->given_up);
+}
+
 /* Where the memory of those that are done with is full they would be fired for again and again, if each
  * listing began with them: it goes on behind where the last one stopped. */
 static void list_pending(struct rule_engine *engine)
 {
 	struct listing listing = {.engine = engine};
-	bool is_full = rule_memory_is_full(&engine->done) || rule_memory_is_full(&engine->given_up);
 	int result;
 
-	begin_listing(&listing, is_full ? engine->list_from : 0);
+	begin_listing(&listing, is_full_of_done(engine) ? engine->list_from : 0);
 	result = cancel_spool_list(engine->fire.spool, CANCEL_LIST_PENDING, on_listed, &listing, NULL);
 	if (result != 0 || engine->list_from > 0)
 		keep_missed(&listing);
@@ -286,6 +291,9 @@ static void list(struct rule_engine *engine)
 	signals_busy(false);
 	end_ns = cancel_clock_now_ns();
 	engine->list_pause_ns = end_ns + (end_ns - begin_ns);
+	/* Those that are forgotten are fired for again, and that shall not be all that is done. */
+	if (is_full_of_done(engine))
+		engine->list_pause_ns = end_ns + engine->fire.look_again_ns;
 }
 
 /* --- firing ------------------------------------------------------------------------------------------- */
@@ -328,6 +336,19 @@ static void try_entry(struct rule_engine *engine, struct rule_entry *entry)
 	settle(engine, entry, rule_fire_try(&engine->fire, entry));
 }
 
+/* A command for another request of the same task runs still: that was withdrawn, and this one asked for after it. Two at
+ * once could each act on what the other has just changed. */
+static bool has_twin(const struct rule_engine *engine, const struct rule_entry *entry)
+{
+	for (size_t i = 0; i < engine->queue.count; i++) {
+		const struct rule_entry *other = engine->queue.list[i];
+
+		if (other->command != NULL && strcmp(other->task_id, entry->task_id) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Those that are due, in the order in which they came. */
 static void fire_due(struct rule_engine *engine, int64_t now_ns)
 {
@@ -338,6 +359,11 @@ static void fire_due(struct rule_engine *engine, int64_t now_ns)
 		struct rule_entry *entry = engine->queue.list[i];
 
 		if (entry->due_ns > now_ns || !may_start(engine, entry)) {
+			i++;
+			continue;
+		}
+		if (entry->outcome == CANCEL_OUTCOME_NONE && has_twin(engine, entry)) {
+			entry->due_ns = now_ns + TWIN_LOOK_NS;
 			i++;
 			continue;
 		}

@@ -30,6 +30,24 @@ static const char *last_part(const char *path)
 	return slash == NULL || slash[1] == '\0' ? path : slash + 1;
 }
 
+/* As one word: with blanks in it an id could look like what follows it on the line. */
+static void escape_word(char *target, size_t size, const char *text)
+{
+	size_t used = 0;
+
+	for (size_t length; *text != '\0' && used + sizeof "\\x20" <= size; text += length) {
+		length = strcspn(text, " ");
+		cancel_text_escape(target + used, size - used, text, length);
+		used += strlen(target + used);
+		if (text[length] == ' ' && used + sizeof "\\x20" <= size) {
+			(void)strcpy(target + used, "\\x20");
+			used += sizeof "\\x20" - 1;
+			length++;
+		}
+	}
+	target[used] = '\0';
+}
+
 static char *make_label(const struct rule_fire *fire, const struct rule_entry *entry)
 {
 	char match[SHOWN_NAME_SIZE], task_id[SHOWN_ID_SIZE], run[SHOWN_NAME_SIZE];
@@ -38,8 +56,8 @@ static char *make_label(const struct rule_fire *fire, const struct rule_entry *e
 	char *label;
 
 	cancel_text_escape(match, sizeof match, rule->match, strlen(rule->match));
-	cancel_text_escape(task_id, sizeof task_id, entry->task_id, strlen(entry->task_id));
-	cancel_text_escape(run, sizeof run, run_id, strlen(run_id));
+	escape_word(task_id, sizeof task_id, entry->task_id);
+	escape_word(run, sizeof run, run_id);
 	if (asprintf(&label, "rule %zu (%s) for %s%s%s", entry->rule + 1, match, task_id,
 		     entry->run == NULL ? "" : " run ", run) < 0)
 		return NULL;

@@ -275,7 +275,11 @@ static void adopt(struct watcher *watcher, struct cancel_config *config, struct 
 	free(watcher->config);
 	watcher->config = config;
 	log_configure(&watcher->log, config);
-	rule_engine_adopt(watcher->rules, rules, config, watcher->spool);
+	/* Who only looks has none, and the file is checked all the same. */
+	if (watcher->options->no_rules)
+		cancel_rules_free(rules);
+	else
+		rule_engine_adopt(watcher->rules, rules, config, watcher->spool);
 	set_sweep_timer(watcher);
 }
 

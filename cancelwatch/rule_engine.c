@@ -23,9 +23,9 @@ enum {
 	HEAR_MAX = 64,
 };
 
-#define HELD_UP_NS  CANCEL_SECOND
+#define HELD_UP_NS   CANCEL_SECOND
 #define TWIN_LOOK_NS (CANCEL_SECOND / 10)
-#define EVENT_TIMER UINT64_MAX
+#define EVENT_TIMER  UINT64_MAX
 
 /* How a rule is doing. */
 struct standing {
@@ -336,8 +336,8 @@ static void try_entry(struct rule_engine *engine, struct rule_entry *entry)
 	settle(engine, entry, rule_fire_try(&engine->fire, entry));
 }
 
-/* A command for another request of the same task runs still: that was withdrawn, and this one asked for after it. Two at
- * once could each act on what the other has just changed. */
+/* A command for another request of the same task runs still: that was withdrawn, and this one asked for after
+ * it. Two at once could each act on what the other has just changed. */
 static bool has_twin(const struct rule_engine *engine, const struct rule_entry *entry)
 {
 	for (size_t i = 0; i < engine->queue.count; i++) {

@@ -134,7 +134,7 @@ static void end_task(struct supervision *supervision, enum cancel_outcome outcom
 
 	while (cancel_task_end(supervision->task, outcome, supervision->verdict.detail, &error) < 0) {
 		if (cancel_clock_now_ns() >= until_ns) {
-			say_always("%s; a request for this task stays pending", error.text);
+			say_always("%s; a request for this task, if there is one, stays pending", error.text);
 			return;
 		}
 		(void)nanosleep(&pause, NULL);

@@ -65,11 +65,30 @@ static bool uses_match(const struct cancel_rule *rule)
 	return false;
 }
 
+/* What a ? or a set takes would not be in {match}: of set-[0-9]*, set-417 would be 17. */
+static bool is_plain(const char *pattern, const char *star)
+{
+	for (; pattern < star; pattern++) {
+		if (*pattern == '?' || *pattern == '[')
+			return false;
+		pattern += *pattern == '\\';
+	}
+	return true;
+}
+
 static int expect_star(const struct rule_reader *reader, const char *file, struct cancel_error *error)
 {
-	if (!uses_match(latest(reader)) || rule_match_star(latest(reader)->match))
+	const char *pattern = latest(reader)->match;
+	const char *star = rule_match_star(pattern);
+
+	if (!uses_match(latest(reader)))
 		return 0;
-	return fail_rule(reader, file, "a * in match for {match} to stand for", "none", error);
+	if (!star)
+		return fail_rule(reader, file, "a * in match for {match} to stand for", "none", error);
+	if (!is_plain(pattern, star))
+		return fail_rule(reader, file, "plain text before the * that {match} stands for", "? or [",
+				 error);
+	return 0;
 }
 
 int rule_read_end(struct rule_reader *reader, const char *file, struct cancel_error *error)

@@ -1,5 +1,5 @@
-/* Any bytes as a configuration: they are read or refused with one sentence, what was read is in range, and what a rule
- * makes of a hostile request is what its text says. */
+/* Any bytes as a configuration: they are read or refused with one sentence, what was read is in range, and
+ * what a rule makes of a hostile request is what its text says. */
 #include "config.h"
 
 #include "rule_list.h"
@@ -53,7 +53,8 @@ static void check_arguments(const struct cancel_rule *rule, const struct cancel_
 		return;
 	}
 	check((size_t)count == rule->exec_count && !arguments[count]);
-	/* What comes from the request is no part of the command, and begins no argument that may be an option. */
+	/* What comes from the request is no part of the command, and begins no argument that may be an
+	 * option. */
 	check(strpbrk(rule->exec[0], "{}") || !strcmp(arguments[0], rule->exec[0]));
 	for (int i = 1; i < count && strcmp(arguments[i - 1], "--"); i++)
 		check(arguments[i][0] != '-' || rule->allow_options || rule->exec[i][0] == '-');

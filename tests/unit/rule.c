@@ -93,7 +93,7 @@ Test(rule, every_key_reaches_its_field)
 {
 	load("log: {level: debug}\n"
 	     "rules:\n"
-	     "  - match: \"slurm-[0-9]*\"\n"
+	     "  - match: \"slurm-*[0-9]\"\n"
 	     "    exec:\n"
 	     "      - scancel\n"
 	     "      - --\n"
@@ -112,7 +112,7 @@ Test(rule, every_key_reaches_its_field)
 	cr_assert_eq(config.log_level, CANCEL_LOG_DEBUG);
 	cr_assert_str_eq(config.spool_path, "/x");
 	cr_assert_eq(rules.count, 2);
-	cr_assert_str_eq(rules.list[0].match, "slurm-[0-9]*");
+	cr_assert_str_eq(rules.list[0].match, "slurm-*[0-9]");
 	EXPECT_EXEC(&rules.list[0], "scancel", "--", "{match}", "", "9");
 	cr_assert_eq(rules.list[0].timeout_ms, 10 * 1000);
 	cr_assert_eq(rules.list[0].decide, CANCEL_RULE_STOPPED);
@@ -235,6 +235,10 @@ Test(rule, what_is_no_rule_is_refused_with_its_place)
 		 "'b\\x00c'"},
 		{"rules: [{match: a, exec: [a, '{match}']}]",
 		 "f.yaml:1:9: rules[0]: expected a * in match for {match} to stand for, found none"},
+		{"rules: [{match: 'set-[0-9]*', exec: [a, '{match}']}]",
+		 "f.yaml:1:9: rules[0]: expected plain text before the * that {match} stands for, found ? or ["},
+		{"rules: [{match: 'a?*', exec: [a, '{match}']}]",
+		 "f.yaml:1:9: rules[0]: expected plain text before the * that {match} stands for, found ? or ["},
 		{"rules: [{exec: [a, 'x{match}'], match: 'a\\*[*]'}]",
 		 "f.yaml:1:9: rules[0]: expected a * in match for {match} to stand for, found none"},
 		{R "decide: maybe}]",

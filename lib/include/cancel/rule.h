@@ -83,7 +83,7 @@ CANCEL_API const struct cancel_rule *cancel_rules_match(const struct cancel_rule
  * {task_id}, {run}, {reason}, {requester}, {request_id}, {uid} stand for the request's; "" for what it has not.
  * {task_name} is the task's name as a file of the spool has it, without slashes, never `.` or `..`: for paths. {match} is
  * the part of the id that the first * of `match` stands for, the shortest with which the id matches: 17 of tsp-17 for
- * "tsp-*". {{ and }} are braces.
+ * "tsp-*"; with it no ? and no [ stands before that *. {{ and }} are braces.
  *
  * @param arguments  Set on success: a list that ends with NULL, to be freed with one free(). Left alone on failure.
  *

@@ -90,14 +90,20 @@ Test(run_kill, a_face_that_is_stopped_loses_nobody)
 	run_expect_all_gone();
 }
 
+/* The shell's child may still be on its way to it. */
+static bool sleeps(void *pid)
+{
+	*(pid_t *)pid = tree_named("sleep");
+	return *(pid_t *)pid != 0;
+}
+
 static void kill_face_with_children(const char *line)
 {
 	struct canary before = {0};
 
 	RUN_START_BY("sh", "-c", line);
 	run_await("ready\n");
-	before.pid = tree_named("sleep");
-	cr_assert_neq(before.pid, 0);
+	cr_assert(wait_until(sleeps, &before.pid, PROCESS_TIMEOUT_MS));
 	cr_assert_eq(kill(run_supervisor(), SIGKILL), 0);
 	run_expect_end(RUN_FAILED);
 	cr_assert(canary_is_untouched(&before), "state %c", tree_state(before.pid));
@@ -106,6 +112,8 @@ static void kill_face_with_children(const char *line)
 /* They come to the face as children of the program that became it. */
 Test(run_kill, children_that_were_there_before_us_survive_the_supervisor)
 {
+	if (!run_has_groups())
+		cr_skip_test("no control group can be made here, so orphans are told from children by nothing");
 	kill_face_with_children("env --block-signal sleep 1000 & exec " RUN_BINARY " run task -- " HOSTILE
 				" child");
 	cr_assert(tree_wait("CANCEL_TASK_ID=task", 0), "%s", tree_text());
@@ -353,13 +361,19 @@ Test(run_kill, wherever_it_is_killed_nothing_is_left_and_no_request_is_lost)
 {
 	int killed = 0;
 
+	bool has_groups = run_has_groups();
+
 	skip_without_strace();
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		int number = 1;
 
+		/* The face makes these too then, and both die at them, which nothing is promised for. */
+		if (!has_groups && strncmp(calls[i], "pidfd_", 6) == 0)
+			continue;
+
 		for (; kill_at(calls[i], number); killed++)
 			number += number < 3 ? 1 : SHARE;
 	}
-	cr_assert_gt(killed, 30);
+	cr_assert_gt(killed, has_groups ? 30 : 20);
 	(void)printf("run_kill: killed at %d calls\n", killed);
 }

@@ -40,6 +40,12 @@ void run_tear_down(void)
 	tool_tear_down();
 }
 
+bool run_has_groups(void)
+{
+	RUN("-q", "probe", "--", "cat", "/proc/self/cgroup");
+	return strstr(tool.out, "/cancelwatch-") != NULL;
+}
+
 void run_await(const char *text)
 {
 	cr_assert(process_wait_out(&run_process, text, PROCESS_TIMEOUT_MS), "no '%s'; out: %s err: %s", text,

@@ -45,6 +45,9 @@ void run_tear_down(void);
 #define RUN_START(...)    tool_start(&run_process, WORDS(RUN_BINARY, "run", __VA_ARGS__))
 #define RUN_START_BY(...) tool_start(&run_process, WORDS(__VA_ARGS__))
 
+/* Whether a control group can be made here for a command. */
+bool run_has_groups(void);
+
 /* Wait until it has written this, to standard output or standard error. */
 void run_await(const char *text);
 void run_await_err(const char *text);

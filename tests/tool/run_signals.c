@@ -282,6 +282,7 @@ Test(run_signals, the_command_inherits_blocked_signals)
 {
 	static const char *const wrappers[] = {"", RUN_BINARY " run task --",
 					       RUN_BINARY " run --retries 2 -t 1h task --"};
+	static const char masks[] = "SigBlk:\t0000000008016000\nSigIgn:\t";
 	char line[512], *first = NULL;
 
 	for (size_t i = 0; i < sizeof(wrappers) / sizeof(wrappers[0]); i++) {
@@ -296,7 +297,9 @@ Test(run_signals, the_command_inherits_blocked_signals)
 			first = strdup(tool.out);
 		cr_assert_str_eq(tool.out, first);
 	}
-	cr_assert_str_eq(first, "SigBlk:\t0000000008016000\nSigIgn:\t0000000000201004\n");
+	/* Who runs the test may have more of them ignored. */
+	cr_assert_eq(strncmp(first, masks, sizeof masks - 1), 0, "%s", first);
+	cr_assert_eq(strtoull(first + sizeof masks - 1, NULL, 16) & 0x201004, 0x201004, "%s", first);
 	free(first);
 }
 
@@ -419,6 +422,8 @@ Test(run_signals, as_process_1_it_hands_on_what_comes_from_outside)
 Test(run_signals, with_another_namespace_s_proc_nobody_else_is_hit)
 {
 	skip_unless_root();
+	if (!run_has_groups())
+		cr_skip_test("no control group can be made here, and the tree cannot be seen");
 	RUN_START_BY("unshare", "--pid", "--fork", "--kill-child", "sh", "-c",
 		     "export LSAN_OPTIONS=detect_leaks=0; env --block-signal sleep 1000 & one=$!; env "
 		     "--block-signal sleep 1000 & two=$!; " RUN_BINARY " run -k 200ms task -- " HOSTILE

@@ -104,7 +104,7 @@ int main(void)
 	if (service_start(&service, 5, 0) < 0 || stop_within("a quick service", &service, HOUR) < 0)
 		return EXIT_FAILURE;
 	if (service_start(&service, 5, 4) < 0 ||
-	    stop_within("one that hangs", &service, 10 * CANCEL_MILLISECOND) < 0)
+	    stop_within("one that hangs", &service, 500 * CANCEL_MILLISECOND) < 0)
 		return EXIT_FAILURE;
 	return EXIT_SUCCESS;
 }

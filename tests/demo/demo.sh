@@ -101,8 +101,8 @@ echo "exit code $status"
 [ "$(stat -c %s "$work/backup")" = "$size" ]
 
 say 'The sweeper clears away what is past its keeping time.'
-# Kept for a second: wait until the record is that old.
-record=$TASK_CANCELLATION_DIR/processed/report_42.json
+# Kept for a second: wait until the latest record is that old.
+record=$TASK_CANCELLATION_DIR/processed/backup_7.json
 while [ "$(($(date +%s) - $(stat -c %Y "$record")))" -lt 2 ]; do sleep 0.2; done
 run cancelwatch sweep
 [ -z "$(ls "$TASK_CANCELLATION_DIR/pending" "$TASK_CANCELLATION_DIR/processed" | grep json || :)" ]

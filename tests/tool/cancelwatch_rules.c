@@ -938,7 +938,7 @@ Test(cancelwatch_rules, a_rule_that_fails_keeps_no_room_from_the_others)
 	await_log("next try in 1h");
 	ask_many("good-", 3);
 	for (int i = 0; i < 3; i++) {
-		char task_id[16];
+		char task_id[32];
 
 		(void)snprintf(task_id, sizeof task_id, "good-%d", i);
 		await_decided(task_id, "stopped");

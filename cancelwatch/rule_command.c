@@ -1,6 +1,8 @@
 #include "rule_command.h"
 
+#include "command.h"
 #include "guard.h"
+#include "verdict.h"
 
 #include <cancel/clock.h>
 
@@ -21,9 +23,6 @@ enum {
 		1024 * 1024, /* of what is left at the end: something may have stayed that writes on */
 	LIFE_FD = STDERR_FILENO + 1,
 	CLOSE_MAX = 65536,
-	EXIT_TIMED_OUT = 124,
-	EXIT_NOT_OURS = 125,
-	EXIT_BY_SIGNAL = 128,
 };
 
 /* --- in the child ------------------------------------------------------------------------------------- */
@@ -75,7 +74,7 @@ __attribute__((noreturn)) static void be_guard(const struct rule_start *start, i
 
 	clean_environment();
 	if (!set_descriptors(out_fd, start->life[0]))
-		_exit(EXIT_NOT_OURS);
+		_exit(COMMAND_NOT_OURS);
 	_exit(guard_run(&options));
 }
 
@@ -179,9 +178,7 @@ bool rule_command_ended(struct rule_command *command, rule_output_show *show, vo
 	if (pid == 0)
 		return false;
 	command->took_ns = cancel_clock_now_ns() - command->started_ns;
-	command->exit_code = pid < 0             ? EXIT_NOT_OURS
-			     : WIFEXITED(status) ? WEXITSTATUS(status)
-						 : EXIT_BY_SIGNAL + WTERMSIG(status);
+	command->exit_code = pid < 0 ? (int)COMMAND_NOT_OURS : status_exit_code(status);
 	/* A guard that was killed has killed its command with it, but not what that had started. */
 	if (pid > 0 && WIFSIGNALED(status))
 		cgroup_end(command->cgroup);
@@ -199,6 +196,6 @@ void rule_command_drop(struct rule_command *command)
 
 bool rule_command_timed_out(const struct rule_command *command)
 {
-	return command->exit_code == EXIT_TIMED_OUT &&
+	return command->exit_code == VERDICT_EXIT_TIMED_OUT &&
 	       command->took_ns >= command->timeout_ms * CANCEL_MILLISECOND;
 }

@@ -134,7 +134,7 @@ static bool is_left_to_run(const struct rule_fire *fire, struct rule_entry *entr
 		return false;
 	if (!entry->is_left_to_run)
 		log_line(fire->log, CANCEL_LOG_INFO,
-			 "%s: not decided as %s yet: a run of it is alive, which decides itself",
+			 "%s: not decided as %s yet: a run of it is alive, or may be, which decides itself",
 			 entry->label, cancel_outcome_text(entry->outcome));
 	entry->is_left_to_run = true;
 	entry->due_ns = cancel_clock_now_ns() + RUN_LOOK_NS;

@@ -22,5 +22,5 @@ bool rule_runs_has(struct cancel_spool *spool, const char *task_id, const char *
 {
 	struct wanted wanted = {task_id, run};
 
-	return cancel_spool_runs(spool, visit, &wanted, NULL) > 0;
+	return cancel_spool_runs(spool, visit, &wanted, NULL) != 0;
 }

@@ -1,4 +1,5 @@
 /* fork: a child may close the scheduler that it inherited, and nothing else; its parent's goes on. */
+#include "in_child.h"
 #include "scheduling.h"
 
 #include "token_thread.h"
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 enum {
-	CHILD_TIMEOUT_S = 30,
 	FORKS = 100,
 	TASKS = 300,
 };
@@ -20,32 +20,6 @@ enum {
 TestSuite(scheduler_fork, .init = scheduling_set_up, .fini = scheduling_tear_down, .timeout = 90);
 
 static struct chore chores[TASKS];
-
-/* In the child, where an assertion of Criterion's would be lost. */
-#define CHECK(condition)                                                                                 \
-	do {                                                                                             \
-		if (!(condition)) {                                                                      \
-			(void)fprintf(stderr, "%s:%d: in the child: not true: %s\n", __FILE__, __LINE__, \
-				      #condition);                                                       \
-			return 1;                                                                        \
-		}                                                                                        \
-	} while (0)
-
-static void expect_in_child(int (*job)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	cr_assert_geq(pid, 0);
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		(void)alarm(CHILD_TIMEOUT_S);
-		_exit(job());
-	}
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_assert(!WIFSIGNALED(status), "the child was ended by signal %d", WTERMSIG(status));
-	cr_assert_eq(WEXITSTATUS(status), 0);
-}
 
 static int all_is_refused(void)
 {

@@ -1,5 +1,6 @@
 /* fork: what a child may do with managers and tasks that it has copies of, and what becomes of its parent's
  * runs. */
+#include "in_child.h"
 #include "process.h"
 #include "tasking.h"
 #include "token_gate.h"
@@ -17,39 +18,12 @@
 #include <unistd.h>
 
 enum {
-	CHILD_TIMEOUT_S = 30,
 	FORKS = 40,
 };
 
 TestSuite(task_fork, .init = tasking_set_up, .fini = tasking_tear_down, .timeout = 90);
 
 static const struct cancel_cause quota = CANCEL_CAUSE_INIT(CANCEL_KIND_USER, "disk quota reached");
-
-/* In the child, where an assertion of Criterion's would be lost. */
-#define CHECK(condition)                                                                                 \
-	do {                                                                                             \
-		if (!(condition)) {                                                                      \
-			(void)fprintf(stderr, "%s:%d: in the child: not true: %s\n", __FILE__, __LINE__, \
-				      #condition);                                                       \
-			return 1;                                                                        \
-		}                                                                                        \
-	} while (0)
-
-static void expect_in_child(int (*job)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	cr_assert_geq(pid, 0);
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		(void)alarm(CHILD_TIMEOUT_S);
-		_exit(job());
-	}
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_assert(!WIFSIGNALED(status), "the child was ended by signal %d", WTERMSIG(status));
-	cr_assert_eq(WEXITSTATUS(status), 0);
-}
 
 /* --- inherited handles ---------------------------------------------------------------------------------- */
 

@@ -1,4 +1,5 @@
 /* fork: what a child may do with the sources that it has copies of. */
+#include "in_child.h"
 #include "token_calls.h"
 #include "token_gate.h"
 #include "token_thread.h"
@@ -16,10 +17,6 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum {
-	CHILD_TIMEOUT_S = 30,
-};
 
 TestSuite(token_fork, .timeout = 60);
 
@@ -46,33 +43,6 @@ static void start_and_see_it_work(void)
 	cr_assert_eq(cancel_source_cancel_deferred(&seen, NULL), 1);
 	cr_assert_eq(cancel_source_quiesce(&seen, CANCEL_FOREVER), 0);
 	cr_assert_eq(cancel_source_fini(&seen), 0);
-}
-
-/* In the child, where an assertion of Criterion's would be lost. */
-#define CHECK(condition)                                                                                 \
-	do {                                                                                             \
-		if (!(condition)) {                                                                      \
-			(void)fprintf(stderr, "%s:%d: in the child: not true: %s\n", __FILE__, __LINE__, \
-				      #condition);                                                       \
-			return 1;                                                                        \
-		}                                                                                        \
-	} while (0)
-
-/* Fork, and have the child do `job`. */
-static void expect_in_child(int (*job)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	cr_assert_geq(pid, 0);
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		(void)alarm(CHILD_TIMEOUT_S);
-		_exit(job());
-	}
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_assert(!WIFSIGNALED(status), "the child was ended by signal %d", WTERMSIG(status));
-	cr_assert_eq(WEXITSTATUS(status), 0);
 }
 
 /* A source, used for all that a source is for. */

@@ -126,6 +126,30 @@ $(STRESS): $(B)/tests/stress/%: $(B)/tests/stress/%.o $(SUPPORT) $(B)/libcancel.
 	$(call SAY,LINK)
 	$(Q)$(CC) $(FLAGS) -o $@ $^ $(LIBS)
 
+# A promise tried in many ways: each folder is a program, and a target (with - for _).
+CAMPAIGNS     := $(notdir $(patsubst %/,%,$(dir $(wildcard tests/campaign/*/main.c))))
+CAMPAIGN_PROGRAMS := $(foreach c,$(CAMPAIGNS),$(B)/tests/campaign/$(c)/$(c))
+campaign_objects = $(patsubst %.c,$(B)/%.o,$(wildcard tests/campaign/$(1)/*.c))
+
+define campaign
+$(B)/tests/campaign/$(1)/$(1): $(call campaign_objects,$(1)) $(SUPPORT) $(B)/libcancel.a
+	$$(call SAY,LINK)
+	$$(Q)$$(CC) $$(FLAGS) -o $$@ $$^ $$(LIBS)
+endef
+$(foreach c,$(CAMPAIGNS),$(eval $(call campaign,$(c))))
+
+# The campaign with one source file changed, and the program that it is of: called by tests/mutants/run, which has put the
+# file into $(MUTANT).
+.PHONY: mutant
+mutant: $(call campaign_objects,$(CAMPAIGN)) $(SUPPORT) $(B)/libcancel.a
+	@$(CC) $(TEST_INCLUDES) $(addprefix -I,$(dir $(SOURCE))) $(FLAGS) -MMD -MF $(MUTANT)/mutant.d -w -c -o $(MUTANT)/mutant.o $(MUTANT)/$(SOURCE)
+	@$(CC) $(FLAGS) -o $(MUTANT)/campaign $(call campaign_objects,$(CAMPAIGN)) $(if $(filter lib/%,$(SOURCE)),$(MUTANT)/mutant.o) \
+	  $(SUPPORT) $(B)/libcancel.a $(LIBS)
+	@mkdir -p $(MUTANT)/bin
+	@for program in $(PROGRAMS); do case $(SOURCE) in lib/*|$$program/*) \
+	  objects=$$(ls $(B)/$$program/*.o | grep -v "^$(B)/$(SOURCE:.c=.o)$$"); \
+	  $(CC) $(FLAGS) -o $(MUTANT)/bin/$$program $$objects $(MUTANT)/mutant.o $(B)/libcancel.a $(PROGRAM_LIBS) || exit 1;; esac; done
+
 # The benchmark's peers in other languages. One that is not installed, or does not build, has its rows left out.
 TOKIO_CRATES  := /usr/share/cargo/registry
 ifneq ($(findstring bench,$(MAKECMDGOALS)),)
@@ -199,7 +223,7 @@ help:
 
 # What a bare Debian 12 lacks. The first list builds and tests; the second is for those who change the code.
 PACKAGES     := gcc g++ libc6-dev make libyaml-dev libjansson-dev libcriterion-dev python3 jq strace procps \
-                task-spooler
+                task-spooler patch
 DEV_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind gcovr mandoc \
                 libglib2.0-dev
 
@@ -215,10 +239,12 @@ demo: all $(B)/tests/demo/hash_files
 
 .PHONY: tests check
 JOBS = $(shell nproc)
-tests: all $(SUITES:%=$(B)/tests/%/suite) $(STRESS) $(B)/tests/demo/hash_files $(B)/tests/drive/drive $(HOSTILE) $(EXAMPLES)
+tests: all $(SUITES:%=$(B)/tests/%/suite) $(STRESS) $(B)/tests/demo/hash_files $(B)/tests/drive/drive $(HOSTILE) $(EXAMPLES) \
+  $(CAMPAIGN_PROGRAMS)
 check:
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) tests headers
-	@sh tests/run $(SUITES:%=$(B)/tests/%/suite) $(STRESS) \
+	@sh tests/run $(SUITES:%=$(B)/tests/%/suite) $(CAMPAIGN_PROGRAMS) \
+	  $(foreach c,$(CAMPAIGNS),'$(c) mutant: sh tests/mutants/run $(B) $(c) one') $(STRESS) \
 	  'demo: sh tests/demo/demo.sh $(B)' 'examples: sh tests/examples/run $(B)' \
 	  'install: sh tests/install.sh $(B)'
 
@@ -250,6 +276,14 @@ bench: $(B)/tests/bench/bench $(BENCH_PEERS) $(PROGRAMS:%=$(B)/bin/%)
 # The start of a task is raced a hundred thousand times, and a thousand commands run at once.
 soak: $(STRESS) $(PROGRAMS:%=$(B)/bin/%) $(HOSTILE)
 	@RUN_SECONDS=$${RUN_SECONDS:-60} TRIALS=$${TRIALS:-100000} RUNS=$${RUNS:-1000} sh tests/run $(STRESS)
+
+# A campaign's long form, and all of its mutants.
+.PHONY: $(subst _,-,$(CAMPAIGNS)) mutants
+$(subst _,-,$(CAMPAIGNS)): %: all $(CAMPAIGN_PROGRAMS) $(B)/tests/drive/drive $(HOSTILE)
+	@RUN_SECONDS=$${RUN_SECONDS:-60} $(B)/tests/campaign/$(subst -,_,$*)/$(subst -,_,$*)
+	@sh tests/mutants/run $(B) $(subst -,_,$*)
+mutants: all $(CAMPAIGN_PROGRAMS)
+	@sh tests/run $(foreach c,$(CAMPAIGNS),'$(c) mutants: sh tests/mutants/run $(B) $(c)')
 
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 RUN_SECONDS ?= 20

@@ -68,14 +68,14 @@ $(B)/libcancel.so.$(VERSION): $(LIB_OBJECTS)
 	$(call SAY,LINK)
 	$(Q)$(CC) $(FLAGS) -shared -Wl,-soname,libcancel.so.$(SOVERSION) -Wl,-z,defs -o $@ $^ $(LIBS)
 
-# Programs see the public headers only.
+# Programs see the public headers only, and their own folders.
 define program
 $(B)/$(1)/%.o: $(1)/%.c
 	@mkdir -p $$(@D)
 	$$(call SAY,CC)
-	$$(Q)$$(CC) -Ilib/include $$(FLAGS) -c -o $$@ $$<
+	$$(Q)$$(CC) -Ilib/include -I$(1) $$(FLAGS) -c -o $$@ $$<
 
-$(B)/bin/$(1): $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(B)/libcancel.a
+$(B)/bin/$(1): $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c $(1)/*/*.c)) $(B)/libcancel.a
 	@mkdir -p $$(@D)
 	$$(call SAY,LINK)
 	$$(Q)$$(CC) $$(FLAGS) -o $$@ $$^ $$(PROGRAM_LIBS)
@@ -142,12 +142,12 @@ $(foreach c,$(CAMPAIGNS),$(eval $(call campaign,$(c))))
 # file into $(MUTANT).
 .PHONY: mutant
 mutant: $(call campaign_objects,$(CAMPAIGN)) $(SUPPORT) $(B)/libcancel.a
-	@$(CC) $(TEST_INCLUDES) $(addprefix -I,$(dir $(SOURCE))) $(FLAGS) -MMD -MF $(MUTANT)/mutant.d -w -c -o $(MUTANT)/mutant.o $(MUTANT)/$(SOURCE)
+	@$(CC) $(TEST_INCLUDES) $(addprefix -I,$(dir $(SOURCE)) $(firstword $(subst /, ,$(SOURCE)))) $(FLAGS) -MMD -MF $(MUTANT)/mutant.d -w -c -o $(MUTANT)/mutant.o $(MUTANT)/$(SOURCE)
 	@$(CC) $(FLAGS) -o $(MUTANT)/campaign $(call campaign_objects,$(CAMPAIGN)) $(if $(filter lib/%,$(SOURCE)),$(MUTANT)/mutant.o) \
 	  $(SUPPORT) $(B)/libcancel.a $(LIBS)
 	@mkdir -p $(MUTANT)/bin
 	@for program in $(PROGRAMS); do case $(SOURCE) in lib/*|$$program/*) \
-	  objects=$$(ls $(B)/$$program/*.o | grep -v "^$(B)/$(SOURCE:.c=.o)$$"); \
+	  objects=$$(find $(B)/$$program -name '*.o' | grep -v "^$(B)/$(SOURCE:.c=.o)$$"); \
 	  $(CC) $(FLAGS) -o $(MUTANT)/bin/$$program $$objects $(MUTANT)/mutant.o $(B)/libcancel.a $(PROGRAM_LIBS) || exit 1;; esac; done
 
 # The benchmark's peers in other languages. One that is not installed, or does not build, has its rows left out.
@@ -310,14 +310,14 @@ headers:
 	@echo 'headers: $(words $(PUBLIC_HEADERS)) compile alone, as C11 and as C++11'
 headers: | $(B)/libcancel.a
 
-C_FILES := $(wildcard lib/*/*.[ch] lib/include/cancel/*.h cancelreq/*.[ch] cancelwatch/*.[ch] tests/*/*.[ch])
+C_FILES := $(wildcard lib/*/*.[ch] lib/include/cancel/*.h cancelreq/*.[ch] cancelwatch/*.[ch] cancelwatch/*/*.[ch] tests/*/*.[ch])
 # gcc 12 loses sight of what a copied structure takes along; LeakSanitizer looks at that instead.
 ANALYZER_BLIND := -Wno-analyzer-malloc-leak
 tidy:
 	clang-tidy --quiet $(wildcard lib/*/*.c) -- $(STD) -Ilib/include $(addprefix -Ilib/,base spool config watch token task)
-	clang-tidy --quiet $(wildcard cancelreq/*.c cancelwatch/*.c) -- $(STD) -Ilib/include
+	clang-tidy --quiet $(wildcard cancelreq/*.c cancelwatch/*.c cancelwatch/*/*.c) -- $(STD) -Ilib/include -Icancelwatch
 	cppcheck --quiet --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	  -Ilib/include $(addprefix -Ilib/,base spool config watch token task) lib cancelreq cancelwatch
+	  -Ilib/include -Icancelwatch $(addprefix -Ilib/,base spool config watch token task) lib cancelreq cancelwatch
 	for f in $(LIB_SOURCES); do gcc $(STD) $(WARNINGS) -Werror -fanalyzer $(ANALYZER_BLIND) -O2 -Ilib/include \
 	  $(addprefix -Ilib/,base spool config watch token task) -c -o /dev/null $$f || exit 1; done
 format:

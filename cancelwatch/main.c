@@ -1,7 +1,7 @@
 /* cancelwatch: watch a spool, keep it clean, say how it is. */
-#include "inherited.h"
 #include "options.h"
 #include "print.h"
+#include "run/inherited.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -54,7 +54,8 @@ int main(int argc, char **argv)
 	/* A closed pipe is EPIPE, which print.c knows; a file that may not grow is EFBIG. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN);
-	/* What follows the command that it runs is not ours to read, and its exit codes are those of timeout(1). */
+	/* What follows the command that it runs is not ours to read, and its exit codes are those of
+	 * timeout(1). */
 	if (argc > 1 && strcmp(argv[1], "run") == 0)
 		return run_run(argc - 1, argv + 1);
 	exit_code = options_parse(&options, verbs, argc, argv);

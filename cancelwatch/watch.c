@@ -3,7 +3,7 @@
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
-#include "rule_engine.h"
+#include "rules/rule_engine.h"
 #include "settings.h"
 #include "signals.h"
 #include "verbs.h"

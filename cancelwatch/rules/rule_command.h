@@ -3,7 +3,7 @@
 #ifndef CANCELWATCH_RULE_COMMAND_H
 #define CANCELWATCH_RULE_COMMAND_H
 
-#include "cgroup.h"
+#include "run/cgroup.h"
 #include "rule_output.h"
 
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 #include "rule_command.h"
 
-#include "command.h"
-#include "guard.h"
-#include "verdict.h"
+#include "run/command.h"
+#include "run/guard.h"
+#include "run/verdict.h"
 
 #include <cancel/clock.h>
 

@@ -75,6 +75,13 @@ static void say_nobody(const struct cancel_request *stands)
 		       stands->run ? "that run when it begins" : "the next run that begins");
 }
 
+static void say_rule(const struct asked *asked)
+{
+	output("; no run of it is known; rule %zu (", asked->rule_number);
+	output_escaped(asked->rule->match);
+	output(") of cancelwatch is for it");
+}
+
 static void say_decided(const struct cancel_request *decided)
 {
 	output("; %s already", cancel_outcome_text(decided->outcome));
@@ -87,6 +94,8 @@ static void say_runs(const struct asked *asked)
 		say_decided(asked->decided);
 	else if (asked->runs && asked->runs->count > 0)
 		say_running(asked->runs, asked->stands);
+	else if (asked->rule)
+		say_rule(asked);
 	else if (asked->runs)
 		say_nobody(asked->stands);
 }

@@ -4,6 +4,9 @@
 #define CANCELREQ_ASKED_H
 
 #include <cancel/request.h>
+#include <cancel/rule.h>
+
+#include <stddef.h>
 
 struct sighting;
 
@@ -14,6 +17,8 @@ struct asked {
 	const struct cancel_request *stands;
 	const struct sighting *runs;          /* who was seen running it; NULL: not known */
 	const struct cancel_request *decided; /* what stood, and was decided since; NULL: it was not */
+	const struct cancel_rule *rule;       /* where nobody runs it: which is for it; NULL: none */
+	size_t rule_number;                   /* from 1 on */
 };
 
 void say_asked(const struct asked *asked);

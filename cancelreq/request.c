@@ -6,6 +6,7 @@
 #include "verbs.h"
 
 #include <cancel/request.h>
+#include <cancel/rule.h>
 #include <cancel/spool.h>
 
 #include <inttypes.h>
@@ -81,9 +82,26 @@ static void look_at_request(const struct verb_context *context, struct cancel_re
 		asked->decided = now;
 }
 
+/* A task of another system has no lease here: a rule of cancelwatch stops it. Which file is wrong with its
+ * rules is not for who asks to hear. */
+static void look_at_rules(const struct verb_context *context, struct cancel_rules **rules,
+			  struct asked *asked)
+{
+	const struct cancel_rule *rule;
+
+	if (cancel_rules_load(rules, context->options->config_file, NULL) < 0)
+		return;
+	rule = cancel_rules_match(*rules, asked->stands->task_id);
+	if (!rule)
+		return;
+	asked->rule = rule;
+	asked->rule_number = (size_t)(rule - (*rules)->list) + 1;
+}
+
 /* The leases first: a worker decides before it lets go of its lease. */
 static void tell(const struct verb_context *context, struct asked *asked, struct sighting *runs)
 {
+	struct cancel_rules *rules = NULL;
 	struct cancel_request now;
 
 	cancel_request_init(&now);
@@ -91,7 +109,10 @@ static void tell(const struct verb_context *context, struct asked *asked, struct
 	if (asked->runs && runs->count == 0 &&
 	    runs_changed_since(context->spool, asked->stands->requested_at_us))
 		look_at_request(context, &now, asked);
+	if (asked->runs && runs->count == 0 && !asked->decided)
+		look_at_rules(context, &rules, asked);
 	say_asked(asked);
+	cancel_rules_free(rules);
 	cancel_request_clear(&now);
 }
 

@@ -3,6 +3,7 @@
 #include "run/command.h"
 #include "run/guard.h"
 #include "run/verdict.h"
+#include "task_variables.h"
 
 #include <cancel/clock.h>
 
@@ -30,13 +31,11 @@ enum {
 /* What is about us, and would be wrong for the command; and what is set for it where the request has it. */
 static void clean_environment(void)
 {
-	static const char *const names[] = {
-		"NOTIFY_SOCKET", "WATCHDOG_PID",      "WATCHDOG_USEC", "CANCEL_TASK_ID",
-		"CANCEL_RUN_ID", "CANCEL_REQUEST_ID", "CANCEL_REASON", "CANCEL_REQUESTER",
-	};
+	static const char *const names[] = {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		(void)unsetenv(names[i]);
+	task_variables_clear();
 }
 
 static void close_from(int first)

@@ -2,12 +2,12 @@
 #ifndef CANCELWATCH_RULE_ENVIRONMENT_H
 #define CANCELWATCH_RULE_ENVIRONMENT_H
 
+#include "task_variables.h"
+
 #include <cancel/request.h>
 
-#define RULE_ENVIRONMENT_COUNT 6
-
 struct rule_environment {
-	char *list[RULE_ENVIRONMENT_COUNT + 1]; /* "NAME=VALUE" for what the request has; ends with NULL */
+	char *list[TASK_VARIABLES + 1]; /* "NAME=VALUE" for what the request has; ends with NULL */
 };
 
 /* Returns 0 or -ENOMEM. Either way it is to be freed. */

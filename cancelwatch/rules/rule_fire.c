@@ -1,6 +1,7 @@
 #include "rule_fire.h"
 
 #include "rule_environment.h"
+#include "rule_label.h"
 #include "rule_result.h"
 #include "rule_runs.h"
 #include "signals.h"
@@ -17,73 +18,7 @@
 #define PAUSE_MAX_NS    (300 * CANCEL_SECOND) /* the longest that backing off leads to */
 #define RUN_LOOK_NS     CANCEL_SECOND         /* whether a run is alive that decides itself */
 #define TROUBLE_NS      (5 * CANCEL_SECOND)   /* after the spool could not be read or written */
-#define SHOWN_ID_SIZE   400
-#define SHOWN_NAME_SIZE 100
 #define SHOWN_LINE_SIZE 3000
-
-/* --- words -------------------------------------------------------------------------------------------- */
-
-static const char *last_part(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash == NULL || slash[1] == '\0' ? path : slash + 1;
-}
-
-/* As one word: with blanks in it an id could look like what follows it on the line. */
-static void escape_word(char *target, size_t size, const char *text)
-{
-	size_t used = 0;
-
-	for (size_t length; *text != '\0' && used + sizeof "\\x20" <= size; text += length) {
-		length = strcspn(text, " ");
-		cancel_text_escape(target + used, size - used, text, length);
-		used += strlen(target + used);
-		if (text[length] == ' ' && used + sizeof "\\x20" <= size) {
-			(void)strcpy(target + used, "\\x20");
-			used += sizeof "\\x20" - 1;
-			length++;
-		}
-	}
-	target[used] = '\0';
-}
-
-static char *make_label(const struct rule_fire *fire, const struct rule_entry *entry)
-{
-	char match[SHOWN_NAME_SIZE], task_id[SHOWN_ID_SIZE], run[SHOWN_NAME_SIZE];
-	const struct cancel_rule *rule = &fire->rules->list[entry->rule];
-	const char *run_id = entry->run == NULL ? "" : entry->run;
-	char *label;
-
-	cancel_text_escape(match, sizeof match, rule->match, strlen(rule->match));
-	escape_word(task_id, sizeof task_id, entry->task_id);
-	escape_word(run, sizeof run, run_id);
-	if (asprintf(&label, "rule %zu (%s) for %s%s%s", entry->rule + 1, match, task_id,
-		     entry->run == NULL ? "" : " run ", run) < 0)
-		return NULL;
-	return label;
-}
-
-static char *make_name(const struct cancel_rule *rule)
-{
-	char name[SHOWN_NAME_SIZE];
-	const char *part = last_part(rule->exec[0]);
-
-	return strdup(cancel_text_escape(name, sizeof name, part, strlen(part)));
-}
-
-/* Once more for each try: the rule may be another one by now. */
-static int name_it(const struct rule_fire *fire, struct rule_entry *entry)
-{
-	const struct cancel_rule *rule = &fire->rules->list[entry->rule];
-
-	free(entry->label);
-	free(entry->name);
-	entry->label = make_label(fire, entry);
-	entry->name = make_name(rule);
-	entry->decide = rule->decide;
-	return entry->label == NULL || entry->name == NULL ? -ENOMEM : 0;
-}
 
 /* --- deciding ----------------------------------------------------------------------------------------- */
 
@@ -229,6 +164,19 @@ static enum rule_fate start(struct rule_fire *fire, struct rule_entry *entry,
 	return result < 0 ? hold_up(fire, entry, result) : RULE_RUNS;
 }
 
+/* Once more for each try: the rule may be another one by now. */
+static int name_it(const struct rule_fire *fire, struct rule_entry *entry)
+{
+	const struct cancel_rule *rule = &fire->rules->list[entry->rule];
+
+	free(entry->label);
+	free(entry->name);
+	entry->label = rule_label(rule, entry->rule + 1, entry->task_id, entry->run);
+	entry->name = rule_label_command(rule);
+	entry->decide = rule->decide;
+	return entry->label == NULL || entry->name == NULL ? -ENOMEM : 0;
+}
+
 static enum rule_fate fire_for(struct rule_fire *fire, struct rule_entry *entry,
 			       const struct cancel_request *request)
 {
@@ -314,16 +262,15 @@ static void tell_line(void *arg, const char *line)
 		 escaped);
 }
 
-static int64_t pause_ns(const struct cancel_rule *rule, unsigned tries)
+static int64_t pause_ns(const struct cancel_rule *rule, unsigned failed)
 {
-	int64_t pause = rule->retry_interval_ms * CANCEL_MILLISECOND;
-
-	for (; tries > 1 && pause < PAUSE_MAX_NS; tries--)
-		pause *= 2;
+	struct cancel_tries tries = {.retry_interval_ns = rule->retry_interval_ms * CANCEL_MILLISECOND,
+				     .backs_off = true};
+	int64_t pause = cancel_tries_pause_ns(&tries, failed);
 	/* An interval that is longer itself is what was asked for. */
-	if (pause > PAUSE_MAX_NS && rule->retry_interval_ms * CANCEL_MILLISECOND <= PAUSE_MAX_NS)
-		pause = PAUSE_MAX_NS;
-	return pause;
+	int64_t most = tries.retry_interval_ns > PAUSE_MAX_NS ? tries.retry_interval_ns : PAUSE_MAX_NS;
+
+	return pause < most ? pause : most;
 }
 
 static enum rule_fate try_again(struct rule_fire *fire, struct rule_entry *entry, const char *text)

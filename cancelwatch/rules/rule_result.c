@@ -1,23 +1,41 @@
 #include "rule_result.h"
 
+#include "run/command.h"
+#include "run/signal_name.h"
+
 #include <cancel/text.h>
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#define TENTH_NS INT64_C(100000000)
+#define TENTH_NS         INT64_C(100000000)
+#define SIGNAL_TEXT_SIZE (SIGNAL_NAME_SIZE + 3)
+
+/* As a shell has it: a command that exits like that by itself cannot be told from one that died of the
+ * signal. */
+static const char *signal_text(char text[SIGNAL_TEXT_SIZE], int exit_code)
+{
+	char name[SIGNAL_NAME_SIZE];
+	int number = exit_code - COMMAND_BY_SIGNAL;
+
+	if (number <= 0 || number >= SIGRTMIN)
+		return "";
+	(void)snprintf(text, SIGNAL_TEXT_SIZE, " (%s)", signal_name(name, number));
+	return text;
+}
 
 static int print_end(char *text, size_t size, const struct rule_command *command, const char *name)
 {
-	char timeout[CANCEL_DURATION_SIZE];
+	char timeout[CANCEL_DURATION_SIZE], by_signal[SIGNAL_TEXT_SIZE];
 	int64_t tenths = command->took_ns / TENTH_NS;
 
 	if (rule_command_timed_out(command))
 		return snprintf(text, size, "%s was ended, its time of %s was over", name,
 				cancel_duration_format(timeout, command->timeout_ms));
-	return snprintf(text, size, "%s exited with %d after %" PRId64 ".%d s", name, command->exit_code,
-			tenths / 10, (int)(tenths % 10));
+	return snprintf(text, size, "%s exited with %d%s after %" PRId64 ".%d s", name, command->exit_code,
+			signal_text(by_signal, command->exit_code), tenths / 10, (int)(tenths % 10));
 }
 
 const char *rule_result_text(char text[RULE_RESULT_SIZE], const struct rule_command *command,

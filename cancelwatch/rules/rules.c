@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* What the verb is about: a task, and what is asked of it. */
@@ -173,6 +174,14 @@ static int show_fired(const struct subject *subject, const struct cancel_rule *r
 	return result == -ENOMEM ? EXIT_SYSTEM : result < 0 ? EXIT_NO : EXIT_YES;
 }
 
+/* The rule and its command do not need the spool; without it they are shown as for a request that is made
+ * now. */
+static int do_without(const struct cancel_error *error)
+{
+	(void)fprintf(stderr, "cancelwatch: whether a request is pending cannot be seen: %s\n", error->text);
+	return 0;
+}
+
 /* A rule may be tried before there is a spool. */
 static int look_up(struct subject *subject, struct cancel_error *error)
 {
@@ -181,8 +190,12 @@ static int look_up(struct subject *subject, struct cancel_error *error)
 	struct cancel_request found;
 	int result = settings_open(&config, subject->options, &spool, error);
 
+	if (result == -ENOENT)
+		return 0;
+	if (result == -EACCES)
+		return do_without(error);
 	if (result < 0)
-		return result == -ENOENT ? 0 : result;
+		return result;
 	cancel_request_init(&found);
 	result = cancel_spool_lookup(spool, subject->options->operand, subject->options->run, &found, error);
 	cancel_spool_close(spool);

@@ -5,21 +5,17 @@
 #include "tree.h"
 
 #include <cancel/clock.h>
-#include <cancel/text.h>
 
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define GIVE_UP_NS    (10 * CANCEL_SECOND) /* what lives that long after SIGKILL cannot be killed */
-#define SURVIVOR_SIZE 256                  /* room for what is said of one, and of how many more there are */
 #define KILL_AGAIN_NS (20 * CANCEL_MILLISECOND)
 
 /* --- signals ------------------------------------------------------------------------------------------ */
@@ -309,39 +305,6 @@ bool custody_end(struct custody *custody, const struct custody_steps *steps)
 			steps->on_kill(steps->arg);
 	}
 	return custody_kill(custody);
-}
-
-/* One of those who are left; returns the length of its text. */
-static size_t describe(char *text, size_t size, const struct tree_process *left)
-{
-	char name[CANCEL_ESCAPED_SIZE(TREE_NAME_SIZE)];
-
-	cancel_text_escape(name, sizeof name, left->name, strlen(left->name));
-	if (left->error < 0)
-		return (size_t)snprintf(text, size, "pid %d (%s) cannot be signalled: %s", (int)left->pid,
-					name, strerror(-left->error));
-	return (size_t)snprintf(text, size, "pid %d (%s) survives SIGKILL, state %c", (int)left->pid, name,
-				left->state);
-}
-
-void custody_name_survivors(char *text, size_t size)
-{
-	struct tree tree = {0};
-	size_t used = 0;
-
-	(void)snprintf(text, size, "what it started cannot be found without /proc");
-	(void)tree_signal(&tree, SIGKILL);
-	for (size_t i = 0; i < tree.count; i++) {
-		/* Never a part of one: a name may hold any characters. */
-		if (used + SURVIVOR_SIZE > size) {
-			(void)snprintf(text + used, size - used, " and %zu more", tree.count - i);
-			break;
-		}
-		if (used > 0)
-			used += (size_t)snprintf(text + used, size - used, ", ");
-		used += describe(text + used, size - used, &tree.list[i]);
-	}
-	tree_free(&tree);
 }
 
 int custody_write(struct custody *custody, int fd, const char *text, size_t length)

@@ -89,7 +89,4 @@ bool custody_kill(struct custody *custody);
  * negative errno. */
 int custody_write(struct custody *custody, int fd, const char *text, size_t length);
 
-/* Who is left: "pid 17 (dd) survives SIGKILL, state D". */
-void custody_name_survivors(char *text, size_t size);
-
 #endif

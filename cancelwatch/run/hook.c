@@ -1,25 +1,17 @@
 #include "hook.h"
 
 #include "command.h"
+#include "task_variables.h"
 
 #include <signal.h>
-#include <stdlib.h>
-
-static void set(const char *name, const char *value)
-{
-	if (value == NULL)
-		(void)unsetenv(name);
-	else
-		(void)setenv(name, value, 1);
-}
 
 void hook_set_environment(const struct cancel_why *why)
 {
 	const struct cancel_request *request = why->request;
 
-	set("CANCEL_REASON", why->text);
-	set("CANCEL_REQUESTER", request == NULL ? NULL : request->requester.name);
-	set("CANCEL_REQUEST_ID", request == NULL ? NULL : request->request_id);
+	task_variable_set(TASK_VARIABLE_REASON, why->text);
+	task_variable_set(TASK_VARIABLE_REQUESTER, request == NULL ? NULL : request->requester.name);
+	task_variable_set(TASK_VARIABLE_REQUEST_ID, request == NULL ? NULL : request->request_id);
 }
 
 void hook_run(struct custody *custody, const char *line, int64_t until_ns)

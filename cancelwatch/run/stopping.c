@@ -3,6 +3,7 @@
 #include "hook.h"
 #include "signal_name.h"
 #include "supervision.h"
+#include "survivors.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -35,7 +36,7 @@ static void judge_survivors(struct supervision *supervision)
 {
 	char survivors[CANCEL_DETAIL_MAX / 2];
 
-	custody_name_survivors(survivors, sizeof survivors);
+	survivors_name(survivors, sizeof survivors);
 	verdict_set(&supervision->verdict, VERDICT_NOT_STOPPED, COMMAND_NOT_OURS, "not stopped: %s",
 		    survivors);
 	say_failure(supervision, "%s", supervision->verdict.detail);

@@ -5,6 +5,7 @@
 #include "print.h"
 #include "run_report.h"
 #include "supervision.h"
+#include "task_variables.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -67,18 +68,12 @@ static int begin_task(struct supervision *supervision, struct cancel_error *erro
 	return result;
 }
 
-/* What a `cancelwatch run` around this one has set there is about another task. */
 static void set_environment(const struct run_options *options, const struct cancel_config *config)
 {
-	static const char *const others[] = {"CANCEL_RUN_ID", "CANCEL_REASON", "CANCEL_REQUESTER",
-					     "CANCEL_REQUEST_ID"};
-
-	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-		(void)unsetenv(others[i]);
-	(void)setenv("CANCEL_TASK_ID", options->task_id, 1);
-	if (options->run != NULL)
-		(void)setenv("CANCEL_RUN_ID", options->run, 1);
-	(void)setenv(CANCEL_SPOOL_VARIABLE, config->spool.path, 1);
+	task_variables_clear();
+	task_variable_set(TASK_VARIABLE_TASK_ID, options->task_id);
+	task_variable_set(TASK_VARIABLE_RUN_ID, options->run);
+	task_variable_set(TASK_VARIABLE_SPOOL, config->spool.path);
 }
 
 static void judge_unable(struct supervision *supervision, const char *why)

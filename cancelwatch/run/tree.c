@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,95 +11,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define STAT_SIZE 512
 #define PATH_SIZE 64
-
-/* What /proc says of a process. */
-struct about {
-	pid_t parent;
-	struct tree_process process;
-};
-
-/* --- reading /proc ------------------------------------------------------------------------------------ */
-
-static ssize_t read_file(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length;
-
-	if (fd < 0)
-		return -errno;
-	length = read(fd, text, size - 1);
-	(void)close(fd);
-	if (length < 0)
-		return -errno;
-	text[length] = '\0';
-	return length;
-}
-
-#define FIELD_STATE   3 /* as proc(5) numbers them */
-#define FIELD_PARENT  4
-#define FIELD_GROUP   5
-#define FIELD_STARTED 22
-
-/* "17 (name) S 1 ...": a name may hold anything, so that the last parenthesis ends it. */
-static int parse_stat(struct about *about, char *text)
-{
-	char *name = strchr(text, '(');
-	char *end = strrchr(text, ')');
-	char *rest, *field;
-
-	if (name == NULL || end == NULL)
-		return -EINVAL;
-	*end = '\0';
-	(void)snprintf(about->process.name, sizeof about->process.name, "%s", name + 1);
-	rest = end + 1;
-	for (int at = FIELD_STATE; at <= FIELD_STARTED; at++) {
-		do {
-			field = strsep(&rest, " ");
-		} while (field != NULL && *field == '\0');
-		if (field == NULL)
-			return -EINVAL;
-		if (at == FIELD_STATE)
-			about->process.state = *field;
-		else if (at == FIELD_PARENT)
-			about->parent = atoi(field);
-		else if (at == FIELD_GROUP)
-			about->process.group = atoi(field);
-		else if (at == FIELD_STARTED)
-			about->process.started = strtoull(field, NULL, 10);
-	}
-	return 0;
-}
-
-static int read_about(pid_t pid, struct about *about)
-{
-	char path[PATH_SIZE], text[STAT_SIZE];
-	ssize_t length;
-
-	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	length = read_file(path, text, sizeof text);
-	if (length < 0)
-		return (int)length;
-	*about = (struct about){.process.pid = pid};
-	return parse_stat(about, text);
-}
-
-static bool is_same(const struct tree_process *process)
-{
-	struct about now;
-
-	return read_about(process->pid, &now) == 0 && now.process.started == process->started;
-}
 
 /* --- the list ----------------------------------------------------------------------------------------- */
 
 static bool is_known(const struct tree *tree, const struct tree_process *process)
 {
 	for (size_t i = tree->count; i > 0; i--) {
-		const struct tree_process *known = &tree->list[i - 1];
+		const struct process_stat *known = &tree->list[i - 1].stat;
 
-		if (known->pid == process->pid && known->started == process->started)
+		if (known->pid == process->stat.pid && known->started == process->stat.started)
 			return true;
 	}
 	return false;
@@ -190,9 +110,9 @@ struct scan {
 static void visit_everybody(void *arg, pid_t pid)
 {
 	const struct scan *scan = arg;
-	struct about about;
+	struct process_stat stat;
 
-	if (read_about(pid, &about) == 0 && about.parent == scan->parent)
+	if (process_stat_read(&stat, pid) == 0 && stat.parent == scan->parent)
 		scan->visit(scan->arg, pid);
 }
 
@@ -200,14 +120,14 @@ static int for_children(pid_t pid, visit_child *visit, void *arg)
 {
 	struct thread_walk walk = {pid, visit, arg, false};
 	struct scan scan = {pid, visit, arg};
-	struct about about;
+	struct process_stat stat;
 	char path[PATH_SIZE];
 	int error;
 
 	(void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
 	error = read_numbers(path, visit_thread, &walk);
 	/* The list of a process that has just ended is missing too. */
-	if (walk.is_missing && read_about(pid, &about) == 0)
+	if (walk.is_missing && process_stat_read(&stat, pid) == 0)
 		error = read_numbers("/proc", visit_everybody, &scan);
 	return error;
 }
@@ -220,7 +140,7 @@ struct walk {
 	int signal;
 	struct tree *known;
 	struct tree found;                 /* in this walk */
-	const struct tree_process *parent; /* whose children come now; NULL: the root's */
+	const struct process_stat *parent; /* whose children come now; NULL: the root's */
 	size_t added;                      /* to `known` */
 	int error;
 };
@@ -242,11 +162,11 @@ static int send_to(int pidfd, int signal)
 
 /* Now that a descriptor of it is held: is it below us still? Its number may have been used again before that,
  * and then its parent is another one; its parent's number too, and then that has begun at another time. */
-static bool is_ours(const struct walk *walk, const struct about *about)
+static bool is_ours(const struct walk *walk, const struct process_stat *stat)
 {
-	if (about->parent == walk->root)
+	if (stat->parent == walk->root)
 		return true;
-	return walk->parent != NULL && about->parent == walk->parent->pid && is_same(walk->parent);
+	return walk->parent != NULL && stat->parent == walk->parent->pid && process_stat_is_same(walk->parent);
 }
 
 static void note(struct walk *walk, int error)
@@ -259,7 +179,7 @@ static void signal_new(struct walk *walk, struct tree_process *process, int pidf
 {
 	if (is_known(walk->known, process))
 		return;
-	if (process->group != walk->known->spared_group)
+	if (process->stat.group != walk->known->spared_group)
 		process->error = send_to(pidfd, walk->signal);
 	note(walk, add(walk->known, process));
 	walk->added++;
@@ -268,16 +188,16 @@ static void signal_new(struct walk *walk, struct tree_process *process, int pidf
 static void visit(void *arg, pid_t child)
 {
 	struct walk *walk = arg;
-	struct about about;
+	struct tree_process process = {.error = 0};
 	int pidfd = (int)syscall(SYS_pidfd_open, child, 0);
 
 	if (pidfd < 0) {
 		note(walk, -errno);
 		return;
 	}
-	if (read_about(child, &about) == 0 && is_ours(walk, &about)) {
-		note(walk, add(&walk->found, &about.process));
-		signal_new(walk, &about.process, pidfd);
+	if (process_stat_read(&process.stat, child) == 0 && is_ours(walk, &process.stat)) {
+		note(walk, add(&walk->found, &process));
+		signal_new(walk, &process, pidfd);
 	}
 	(void)close(pidfd);
 }
@@ -288,7 +208,7 @@ static void walk_down(struct walk *walk)
 {
 	note(walk, for_children(walk->root, visit, walk));
 	for (size_t i = 0; i < walk->found.count; i++) {
-		struct tree_process parent = walk->found.list[i];
+		struct process_stat parent = walk->found.list[i].stat;
 
 		walk->parent = &parent;
 		note(walk, for_children(parent.pid, visit, walk));
@@ -298,24 +218,12 @@ static void walk_down(struct walk *walk)
 
 #define WALKS_MAX 64 /* for who forks faster than we walk; the caller comes back */
 
-/* In a process id namespace whose /proc is that of another one its numbers are other processes. */
-static bool is_own_proc(void)
-{
-	char text[PATH_SIZE];
-	ssize_t length = readlink("/proc/self", text, sizeof text - 1);
-
-	if (length < 0)
-		return false;
-	text[length] = '\0';
-	return atoi(text) == (int)getpid();
-}
-
 int tree_signal(struct tree *tree, int signal)
 {
 	struct walk walk;
 	int walks = 0;
 
-	if (!is_own_proc())
+	if (!process_stat_is_ours())
 		return -ENOSYS;
 
 	do {
@@ -327,14 +235,14 @@ int tree_signal(struct tree *tree, int signal)
 
 bool tree_descends(pid_t pid, pid_t ancestor)
 {
-	struct about about;
+	struct process_stat stat;
 
-	if (!is_own_proc())
+	if (!process_stat_is_ours())
 		return false;
 	while (pid > 1 && pid != ancestor) {
-		if (read_about(pid, &about) < 0)
+		if (process_stat_read(&stat, pid) < 0)
 			return false;
-		pid = about.parent;
+		pid = stat.parent;
 	}
 	return pid == ancestor;
 }

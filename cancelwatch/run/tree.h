@@ -7,19 +7,14 @@
 #ifndef CANCELWATCH_TREE_H
 #define CANCELWATCH_TREE_H
 
+#include "process_stat.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
-#define TREE_NAME_SIZE 16
-
 struct tree_process {
-	pid_t pid;
-	uint64_t started; /* since the boot, in the kernel's ticks: with it a process id is unique */
-	pid_t group;      /* of processes */
-	char state;       /* as ps(1) shows it; Z: it has ended */
-	char name[TREE_NAME_SIZE];
+	struct process_stat stat;
 	int error; /* a negative errno: the latest signal could not be sent; 0: it could */
 };
 

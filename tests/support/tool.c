@@ -40,6 +40,14 @@ void tool_tear_down(void)
 	spool_dir_remove(&tool_dir);
 }
 
+const char *const *tool_environment(void)
+{
+	/* Leaks cannot be looked for in what is being traced. */
+	static const char *const words[] = {environment_spool, environment_config, "LSAN_OPTIONS=detect_leaks=0", NULL};
+
+	return words;
+}
+
 void tool_run(const char *const *arguments, const char *input)
 {
 	process_free(&tool);

@@ -24,6 +24,8 @@ void tool_shell(const char *line);
 
 /* Start a program beside it. */
 void tool_start(struct process *process, const char *const *arguments);
+/* The environment of what is run, for a program that is traced. */
+const char *const *tool_environment(void);
 
 /* "<root>/<name>": a path in the test's private directory. Valid until three more were asked for. */
 const char *tool_path(const char *name);

@@ -28,6 +28,7 @@ struct tracer_order {
 		TRACER_PROCEED,
 		TRACER_FAIL,    /* not made; returns -value */
 		TRACER_ANSWER,  /* not made; returns value */
+		TRACER_SPOIL,   /* made, and returns -value all the same, as close(2) may */
 		TRACER_SHORTEN, /* a read or write of at most `value` bytes (the third argument) */
 		TRACER_KILL,    /* not made; the thread's process dies of SIGKILL */
 		TRACER_HOLD,    /* not made yet; tracer_go() returns TRACER_HELD, and the next one makes it */

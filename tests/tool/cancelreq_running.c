@@ -1,5 +1,6 @@
 /* What cancelreq makes of leases: who is running a task, who died without an answer, and asking for all that
  * run. Runs are processes of their own, which hold a lease until they end or are killed. */
+#include "held.h"
 #include "lease_holder.h"
 #include "tool.h"
 
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +30,8 @@
 enum {
 	HOUR_S = 3600,
 	RUNS_MAX = 8,
+	HELD_OUTPUT_SIZE = 4096,
+	SECOND_LOOK = 3, /* a directory is read in two calls */
 };
 
 /* 2025-03-04 11:11:00 UTC */
@@ -37,6 +41,7 @@ static struct lease_holder holders[RUNS_MAX];
 static int holder_count;
 static int west_of_utc_h;
 static struct process waiter;
+static struct held held;
 
 /* In a time zone where it is noon, no test meets midnight. */
 static void move_to_noon(void)
@@ -66,6 +71,7 @@ static void set_up(void)
 static void tear_down(void)
 {
 	process_free(&waiter);
+	held_kill(&held);
 	for (int i = 0; i < holder_count; i++)
 		lease_holder_kill(&holders[i]);
 	tool_tear_down();
@@ -192,6 +198,33 @@ static void expect_waiter(int exit_code, const char *out)
 	expect_waiter_exit(exit_code);
 	cr_assert_str_eq(tool_plain(waiter.out), out);
 	process_free(&waiter);
+}
+
+/* Held where it begins to read the directory of leases for the `at`th time. */
+static void hold_at_look(int at, const char *const *words)
+{
+	static char path[128];
+
+	if (!tracer_works())
+		cr_skip_test("nothing can be traced here");
+	(void)snprintf(path, sizeof(path), "%s", tool_path("spool/runs"));
+	held = (struct held){.number = SYS_getdents64, .path = path, .at = at};
+	cr_assert(held_start(&held, words, tool_environment()), "it has ended");
+}
+
+static void expect_held(int exit_code, char output[HELD_OUTPUT_SIZE])
+{
+	int code = held_finish(&held, output, HELD_OUTPUT_SIZE);
+
+	cr_assert_eq(code, exit_code, "%d: %s", code, output);
+}
+
+static void expect_held_says(const char *text)
+{
+	char output[HELD_OUTPUT_SIZE];
+
+	expect_held(0, output);
+	cr_assert_str_eq(tool_plain(output), text);
 }
 
 /* Asking. */
@@ -356,20 +389,18 @@ Test(cancelreq_running, what_was_decided_before_anybody_is_looked_for_is_told_as
 	struct lease_holder *run = run_task("task");
 
 	make_runs_old();
-	start_traced("inject=getdents64:delay_enter=2s:when=1", WORDS(PROGRAM, "task"));
-	expect_call("getdents64(", 1);
+	hold_at_look(1, WORDS(PROGRAM, "task"));
 	RUN("-q", "--ack", "task");
 	lease_holder_end(run);
-	expect_waiter(0, "requested task (request ID); stopped already by pid PID on HOST\n");
+	expect_held_says("requested task (request ID); stopped already by pid PID on HOST\n");
 }
 
 Test(cancelreq_running, nothing_is_told_of_runs_when_another_request_stands_by_then)
 {
-	start_traced("inject=getdents64:delay_enter=2s:when=1", WORDS(PROGRAM, "task"));
-	expect_call("getdents64(", 1);
+	hold_at_look(1, WORDS(PROGRAM, "task"));
 	RUN("-q", "--reset", "task");
 	RUN("-q", "task");
-	expect_waiter(0, "requested task (request ID)\n");
+	expect_held_says("requested task (request ID)\n");
 }
 
 Test(cancelreq_running, where_no_run_has_ended_the_request_is_not_looked_up)
@@ -547,37 +578,33 @@ Test(cancelreq_running, wait_tells_a_death_by_its_exit_code_alone)
 Test(cancelreq_running, wait_tells_the_answer_of_a_run_that_has_gone_since)
 {
 	struct lease_holder *run = run_task("task");
+	char output[HELD_OUTPUT_SIZE];
 
-	/* A directory is read in two calls. */
-	start_traced("inject=getdents64:delay_enter=2s:when=3", WORDS(PROGRAM, "--wait", "--json", "task"));
-	expect_call("getdents64(", 3);
+	hold_at_look(SECOND_LOOK, WORDS(PROGRAM, "--wait", "--json", "task"));
 	RUN("-q", "--ack", "task");
 	lease_holder_end(run);
-	expect_waiter_exit(0);
-	tool_expect_in(waiter.out, "\"stopped\"");
+	expect_held(0, output);
+	tool_expect_in(output, "\"stopped\"");
 }
-
-/* Held where it begins to look for the first time after asking. */
-static const char held_after_asking[] = "inject=getdents64:delay_enter=2s:when=3";
 
 Test(cancelreq_running, wait_knows_of_a_run_that_died_just_after_asking)
 {
 	struct lease_holder *run = run_task("task");
+	char output[HELD_OUTPUT_SIZE];
 
-	start_traced(held_after_asking, WORDS(PROGRAM, "--wait", "task"));
-	expect_call("getdents64(", 3);
+	hold_at_look(SECOND_LOOK, WORDS(PROGRAM, "--wait", "task"));
 	lease_holder_kill(run);
-	expect_waiter_exit(7);
+	expect_held(7, output);
 }
 
 Test(cancelreq_running, wait_knows_of_a_groups_member_that_died_just_after_asking)
 {
 	struct lease_holder *run = hold(&(struct held_lease){.task_id = "task", .also = {"tenant"}});
+	char output[HELD_OUTPUT_SIZE];
 
-	start_traced(held_after_asking, WORDS(PROGRAM, "--wait=3s", "tenant"));
-	expect_call("getdents64(", 3);
+	hold_at_look(SECOND_LOOK, WORDS(PROGRAM, "--wait=3s", "tenant"));
 	lease_holder_kill(run);
-	expect_waiter_exit(4);
+	expect_held(4, output);
 }
 
 Test(cancelreq_running, wait_goes_on_while_another_run_is_alive)

@@ -33,6 +33,7 @@ enum {
 	   usual, than all. */
 	MANY = HAS_OWN_MEMORY ? CANCEL_RULE_WAITING_MAX + 904 : CANCEL_RULE_WAITING_MAX / 2 + 452,
 	MEMORY_GROWTH_MAX_KB = 8 * 1024,
+	MANY_TIMEOUT_MS = 600 * 1000, /* as many processes, on a busy machine */
 };
 
 static void set_up(void)
@@ -43,7 +44,7 @@ static void set_up(void)
 	(void)unsetenv("CANCEL_TASK_ID");
 }
 
-TestSuite(cancelwatch_rules, .init = set_up, .fini = watching_tear_down, .timeout = 240);
+TestSuite(cancelwatch_rules, .init = set_up, .fini = watching_tear_down, .timeout = 900);
 
 /* --- the scene ---------------------------------------------------------------------------------------- */
 
@@ -413,7 +414,7 @@ Test(cancelwatch_rules, a_command_that_is_not_there_or_dies_has_failed)
 		       "No such file or directory\n");
 	tool_expect_in(tool_plain(watching.out),
 		       "/ exited with 126 after AGE: cannot run '/': Permission denied\n");
-	tool_expect_in(tool_plain(watching.out), "sh exited with 137 after AGE\n");
+	tool_expect_in(tool_plain(watching.out), "sh exited with 137 (SIGKILL) after AGE\n");
 }
 
 Test(cancelwatch_rules, a_failure_is_told_and_tried_again_with_longer_and_longer_pauses)
@@ -739,7 +740,7 @@ Test(cancelwatch_rules, a_killed_guard_leaves_nothing_beside_which_another_try_w
 	await_decided("task_1", "failed");
 	expect_all_gone("pids");
 	watching_stop(SIGTERM);
-	tool_expect_in(watching.out, ": sh exited with 137 after ");
+	tool_expect_in(watching.out, ": sh exited with 137 (SIGKILL) after ");
 }
 
 /* Another process holds every lock of the spool, and does not let go. */
@@ -916,7 +917,7 @@ Test(cancelwatch_rules, more_requests_than_are_kept_in_mind_are_all_decided)
 	      "rules: [{match: '*', max_parallel: 8, exec: [sh, -c, 'echo >>$D/ran', sh]}]\n");
 	before_kb = status_kb("VmRSS:");
 	ask_many("late-", MANY / 2);
-	cr_assert(wait_until(all_are_processed, &count, 180 * 1000), "%d of %d", tool_count("processed"),
+	cr_assert(wait_until(all_are_processed, &count, MANY_TIMEOUT_MS), "%d of %d", tool_count("processed"),
 		  MANY);
 	if (HAS_OWN_MEMORY)
 		cr_assert_lt(status_kb("VmHWM:") - before_kb, MEMORY_GROWTH_MAX_KB);
@@ -1056,6 +1057,33 @@ Test(cancelwatch_rules, the_verb_shows_the_command_as_a_shell_needs_it)
 		     "");
 	expect_rules("job x", 0, "2 DIR/cancel.yaml:5 job\\x20[a-z]* stopped 30s '/bin/stop it' 'job x'\n",
 		     "");
+}
+
+Test(cancelwatch_rules, the_verb_shows_the_rule_to_who_may_not_look_into_the_spool)
+{
+	if (geteuid() != 0)
+		cr_skip_test("only root can be somebody else");
+	watching_configure(TWO_RULES);
+	ask("slurm-7");
+	cr_assert_eq(chmod(tool_dir.root, 0755), 0);
+	cr_assert_eq(chmod(tool_path("cancel.yaml"), 0644), 0);
+	tool_run(WORDS("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", CANCELWATCH, "rules", "slurm-7"),
+		 NULL);
+	tool_expect_exit(0);
+	tool_expect_in(tool.out, " slurm-* by-exit-status 10s scancel -- 7 ''\n");
+	tool_expect_in(tool.err, "cancelwatch: whether a request is pending cannot be seen: ");
+}
+
+/* Who asks is told so, because nobody who runs it has a lease. */
+Test(cancelwatch_rules, who_asks_for_what_a_rule_is_for_is_told_which)
+{
+	configure("rules: [{match: other-*, exec: [false]}, {match: 'tsp *', exec: [tsp, -k, '{match}']}]\n");
+	tool_run(WORDS(CANCELREQ, "tsp 7", "why"), NULL);
+	tool_expect(0, "requested tsp 7 (request ID); no run of it is known; rule 2 (tsp *) of cancelwatch is for it\n", "");
+	tool_run(WORDS(CANCELREQ, "task", "why"), NULL);
+	tool_expect(0, "requested task (request ID); nobody is running it now; it will stop the next run that begins\n", "");
+	tool_run(WORDS(CANCELREQ, "--json", "tsp 8", "why"), NULL);
+	tool_expect_field(".task_id", "\"tsp 8\"");
 }
 
 /* The line is one that a shell takes apart into the very arguments. */

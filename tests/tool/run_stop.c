@@ -5,14 +5,15 @@
 #include <criterion/criterion.h>
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-#define GROUPS_DIR  "/sys/fs/cgroup/unified"
 #define FREEZER_DIR "/sys/fs/cgroup/freezer"
 
 static char frozen[64]; /* a control group of the test's own; "" where there is none */
@@ -260,6 +261,16 @@ Test(run_stop, closed_streams_are_no_end)
 	stop("terminated by SIGTERM after AGE");
 }
 
+/* Where control groups of version 2 are mounted: alone, or beside those of version 1. */
+static const char *groups_dir(void)
+{
+	struct statfs about;
+
+	if (statfs("/sys/fs/cgroup", &about) == 0 && about.f_type == CGROUP2_SUPER_MAGIC)
+		return "/sys/fs/cgroup";
+	return "/sys/fs/cgroup/unified";
+}
+
 static void make_group(const char *where)
 {
 	skip_unless_root();
@@ -298,7 +309,7 @@ static void await_frozen(const char *file, const char *line)
 
 Test(run_stop, a_command_in_a_frozen_control_group_is_killed)
 {
-	make_group(GROUPS_DIR);
+	make_group(groups_dir());
 	RUN_START(SOON, "task", "--", "sh", "-c",
 		  "trap 'exit 3' TERM; echo ready; while :; do sleep 0.02; done");
 	run_await("ready\n");

@@ -744,29 +744,22 @@ Test(manual, examples_of_tokens_end_by_a_signal)
 #define SNIPPET_BEGIN "\n```c\n"
 #define SNIPPET_END   "\n```\n"
 
-/* The snippets of C, in their order. */
-enum readme_snippet { SNIPPET_TASK, SNIPPET_TOKEN, SNIPPETS };
-
 /* Freed by the caller. */
-static char *readme_snippet(enum readme_snippet which)
+static char *readme_snippet(void)
 {
-	char *text = read_file(README), *begin = text, *end = NULL;
+	char *text = read_file(README), *begin = strstr(text, SNIPPET_BEGIN), *end;
 
-	for (int i = 0; i <= (int)which; i++) {
-		begin = strstr(end ? end : text, SNIPPET_BEGIN);
-		cr_assert(begin, "README.md has less C");
-		begin += strlen(SNIPPET_BEGIN);
-		end = strstr(begin, SNIPPET_END);
-		cr_assert(end, "the C of README.md has no end");
-	}
-	cr_assert(which + 1 < SNIPPETS || !strstr(end, SNIPPET_BEGIN),
-		  "README.md has more C, which this test does not compile");
+	cr_assert(begin, "README.md has no C");
+	begin += strlen(SNIPPET_BEGIN);
+	end = strstr(begin, SNIPPET_END);
+	cr_assert(end, "the C of README.md has no end");
+	cr_assert_null(strstr(end, SNIPPET_BEGIN), "README.md has more C, which this test does not compile");
 	end[1] = '\0';
 	memmove(text, begin, strlen(begin) + 1);
 	return text;
 }
 
-/* What the first takes for granted: four blocks, and somebody who asks while the second is hashed. */
+/* What it takes for granted: four blocks, and somebody who asks while the second is hashed. */
 static const char around_task[] =
 	"#include <cancel/cancel.h>\n"
 	"#include <stdio.h>\n"
@@ -807,61 +800,22 @@ static const char around_task[] =
 	"	return 0;\n"
 	"}\n";
 
-/* What the second takes for granted: the same, and a user who may stop while the second is hashed. */
-static const char around_token[] =
-	"#include <cancel/cancel.h>\n"
-	"#include <errno.h>\n"
-	"#include <stdio.h>\n"
-	"struct block { int number; };\n"
-	"static struct cancel_source users;\n"
-	"static int blocks, stop_at;\n"
-	"static bool next_block(struct block *block)\n"
-	"{\n"
-	"	block->number = ++blocks;\n"
-	"	return blocks <= 4;\n"
-	"}\n"
-	"static void hash(struct block *block)\n"
-	"{\n"
-	"	printf(\"%%d \", block->number);\n"
-	"	if (block->number == stop_at)\n"
-	"		(void)cancel_source_cancel(&users, NULL);\n"
-	"}\n"
-	"static int work(struct cancel_token user)\n"
-	"{\n"
-	"	struct block block;\n"
-	"	int result;\n"
-	"%s"
-	"	return result;\n"
-	"}\n"
-	"int main(int argc, char **argv)\n"
-	"{\n"
-	"	int result;\n"
-	"	(void)argv;\n"
-	"	stop_at = argc > 1 ? 2 : 0;\n"
-	"	result = work(cancel_source_token(&users));\n"
-	"	puts(result == 0 ? \"done\" : result == -ECANCELED ? \"cancelled\" : \"wrong\");\n"
-	"	return 0;\n"
-	"}\n";
-
-static void compile_snippet(enum readme_snippet which, const char *around, const char *name)
+static void compile_snippet(const char *name)
 {
-	char *snippet = readme_snippet(which), program[4096];
+	char *snippet = readme_snippet(), program[4096];
 
-	cr_assert_lt(strlen(snippet) + strlen(around), sizeof program);
-	(void)snprintf(program, sizeof program, around, snippet);
+	cr_assert_lt(strlen(snippet) + strlen(around_task), sizeof program);
+	(void)snprintf(program, sizeof program, around_task, snippet);
 	compile_text(name, program);
 	free(snippet);
 }
 
 Test(manual, c_of_readme_does_what_it_says)
 {
-	compile_snippet(SNIPPET_TASK, around_task, "task");
+	compile_snippet("task");
 	expect_shell("./task", NULL, 0, "1 2 3 4 done\n", "");
 	expect_shell("./task stop", NULL, 0, "1 2 removed stopped\n", "");
 	expect_shell("grep -c '\"outcome\": \"stopped\"' $TASK_CANCELLATION_DIR/processed/report_42.json", NULL, 0, "1\n", "");
-	compile_snippet(SNIPPET_TOKEN, around_token, "token");
-	expect_shell("./token", NULL, 0, "1 2 3 4 done\n", "");
-	expect_shell("./token stop", NULL, 0, "1 2 cancelled\n", "");
 }
 
 /* --- names in another language ---------------------------------------------------------------------- */

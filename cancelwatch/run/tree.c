@@ -140,7 +140,7 @@ struct walk {
 	int signal;
 	struct tree *known;
 	struct tree found;                 /* in this walk */
-	const struct process_stat *parent; /* whose children come now; NULL: the root's */
+	struct process_stat parent; /* whose children come now; pid 0: the root's */
 	size_t added;                      /* to `known` */
 	int error;
 };
@@ -166,7 +166,7 @@ static bool is_ours(const struct walk *walk, const struct process_stat *stat)
 {
 	if (stat->parent == walk->root)
 		return true;
-	return walk->parent != NULL && stat->parent == walk->parent->pid && process_stat_is_same(walk->parent);
+	return walk->parent.pid != 0 && stat->parent == walk->parent.pid && process_stat_is_same(&walk->parent);
 }
 
 static void note(struct walk *walk, int error)
@@ -208,10 +208,8 @@ static void walk_down(struct walk *walk)
 {
 	note(walk, for_children(walk->root, visit, walk));
 	for (size_t i = 0; i < walk->found.count; i++) {
-		struct process_stat parent = walk->found.list[i].stat;
-
-		walk->parent = &parent;
-		note(walk, for_children(parent.pid, visit, walk));
+		walk->parent = walk->found.list[i].stat;
+		note(walk, for_children(walk->parent.pid, visit, walk));
 	}
 	tree_free(&walk->found);
 }

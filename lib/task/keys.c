@@ -85,21 +85,23 @@ static int look_for(struct task *task, struct cancel_error *error)
 
 /* --- cancelling --------------------------------------------------------------------------------------- */
 
-static bool listens(const struct task *task, const char *task_id)
+/* The bell's word first, as to compare it touches no other memory. */
+static bool listens(const struct task *task, const char *task_id, size_t word_at)
 {
 	for (size_t i = 0; i < task->count; i++)
-		if (!strcmp(task->listeners[i].id, task_id))
+		if (task->listeners[i].word_at == word_at && !strcmp(task->listeners[i].id, task_id))
 			return true;
 	return false;
 }
 
 /* With the lock: one that listens, and was not visited since: whoever came later saw what was asked before.
  */
-static struct task *next_listener(const struct cancel_manager *manager, const char *task_id, unsigned visit)
+static struct task *next_listener(const struct cancel_manager *manager, const char *task_id, size_t word_at,
+				  unsigned visit)
 {
 	struct task *task = manager->first;
 
-	while (task && (task->visit >= visit || task_is_cancelled(task) || !listens(task, task_id)))
+	while (task && (task->visit >= visit || task_is_cancelled(task) || !listens(task, task_id, word_at)))
 		task = task->next;
 	return task;
 }
@@ -107,12 +109,13 @@ static struct task *next_listener(const struct cancel_manager *manager, const ch
 /* Those of this process need not wait for the bell. */
 static void look_for_listeners(struct cancel_manager *manager, const char *task_id)
 {
+	size_t word_at = bell_word_at(task_id);
 	struct task *task;
 	unsigned visit;
 
 	manager_lock(manager);
 	visit = ++manager->visits;
-	while ((task = next_listener(manager, task_id, visit))) {
+	while ((task = next_listener(manager, task_id, word_at, visit))) {
 		task->visit = visit;
 		(void)look_for(task, NULL);
 	}

@@ -252,7 +252,7 @@ check:
 
 # Criterion exits 0 whatever the leak checker and valgrind find in a test, so both write logs, and a log that is
 # not empty is the failure (tests/run looks).
-.PHONY: asan tsan valgrind coverage fuzz soak bench
+.PHONY: asan tsan valgrind coverage fuzz stress bench
 asan:
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) VARIANT=asan CFLAGS=-g tests
 	@LOGS=build/asan/logs sh tests/run --sanitizer $(SUITES:%=build/asan/tests/%/suite) \
@@ -274,7 +274,7 @@ coverage:
 bench: $(B)/tests/bench/bench $(BENCH_PEERS) $(PROGRAMS:%=$(B)/bin/%)
 	@$< $(BENCH_FLAGS) --json build/bench.json $(if $(ONLY),'$(ONLY)')
 # The start of a task is raced a hundred thousand times, and a thousand commands run at once.
-soak: $(STRESS) $(PROGRAMS:%=$(B)/bin/%) $(HOSTILE)
+stress: $(STRESS) $(PROGRAMS:%=$(B)/bin/%) $(HOSTILE)
 	@RUN_SECONDS=$${RUN_SECONDS:-60} TRIALS=$${TRIALS:-100000} RUNS=$${RUNS:-1000} sh tests/run $(STRESS)
 
 # A campaign's long form, and all of its mutants.

@@ -174,7 +174,7 @@ static void give_up_on_run(struct wait *wait)
 	wait->exit_code = EXIT_DIED;
 	if (wait->context->options->quiet || wait->context->options->json)
 		return;
-	output("the run died without an answer: ");
+	output("the run is gone without an answer: ");
 	output_task(last->task_id, last->run);
 	output(" (");
 	output_process(last->pid, last->host);

@@ -1,7 +1,8 @@
 /*
  * What is pending for a run's names is decided, and then its lease ends, under the lock of its task's name.
  * So of two that finish together, each of whom would leave the request to the other, the second finds no
- * lease; and who waits for a request never sees the lease gone and the request not decided.
+ * lease; and who waits for a request that stood then never sees the lease gone and the request not decided. One that is
+ * published meanwhile, which takes no lock, is seen so: it stops the next run.
  */
 #include "ending.h"
 

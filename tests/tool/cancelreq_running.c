@@ -484,7 +484,7 @@ Test(cancelreq_running, wait_ends_when_a_task_of_the_library_is_killed)
 	lease_holder_kill(run);
 	expect_waiter_exit(7);
 	tool_expect_in(tool_plain(waiter.out),
-		       "\nthe run died without an answer: task (pid PID on HOST); the "
+		       "\nthe run is gone without an answer: task (pid PID on HOST); the "
 		       "request stays pending\n");
 }
 
@@ -496,7 +496,7 @@ Test(cancelreq_running, wait_ends_when_the_run_dies_without_an_answer)
 	expect_look_at("task");
 	lease_holder_kill(run);
 	expect_waiter(7, "requested task (request ID); running: pid PID on HOST since 11:11\n"
-			 "the run died without an answer: task (pid PID on HOST); the request stays pending "
+			 "the run is gone without an answer: task (pid PID on HOST); the request stays pending "
 			 "and will stop the next run that begins\n");
 	RUN("--check", "task");
 	tool_expect(0, "(none given)\n", "");
@@ -511,7 +511,7 @@ Test(cancelreq_running, wait_ends_when_the_run_lets_go_of_its_lease_without_an_a
 	lease_holder_end(run);
 	expect_waiter(7,
 		      "requested task@1 (request ID); running: pid PID on HOST\n"
-		      "the run died without an answer: task@1 (pid PID on HOST); the request stays pending "
+		      "the run is gone without an answer: task@1 (pid PID on HOST); the request stays pending "
 		      "and will stop that run if it begins again\n");
 }
 
@@ -525,7 +525,7 @@ Test(cancelreq_running, wait_sees_a_run_that_begins_meanwhile_die)
 	expect_look_at("task");
 	lease_holder_kill(run);
 	expect_waiter(7, "requested task (request ID)" NOBODY "\n"
-			 "the run died without an answer: task (pid PID on HOST); the request stays pending "
+			 "the run is gone without an answer: task (pid PID on HOST); the request stays pending "
 			 "and will stop the next run that begins\n");
 }
 

@@ -31,8 +31,12 @@ CFLAGS   ?= -O2 -g
 variant_release  :=
 variant_asan     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 variant_tsan     := -O1 -fsanitize=thread
-variant_coverage := -O0 --coverage
+variant_coverage := -O0
 variant_fuzz     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+# In the coverage variant the library is counted, in files that all its processes map: what is killed counts too.
+counted_coverage  := -fprofile-instr-generate=$(CURDIR)/$(B)/counts/%c%m -fcoverage-mapping \
+                     -fprofile-update=atomic -mllvm -runtime-counter-relocation
+counting_coverage := -fprofile-instr-generate
 FLAGS := $(STD) $(CFLAGS) $(variant_$(VARIANT)) $(WARNINGS) $(WERROR) -MMD -MP
 
 # Who may include whom. A folder is compiled with itself and those below it on the include path, so an
@@ -48,7 +52,7 @@ layer        = $(word 2,$(subst /, ,$<))
 LIB_SOURCES  := $(wildcard lib/*/*.c)
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(B)/%.o)
 PROGRAMS     := cancelreq cancelwatch
-LIBS         := -lyaml -ljansson -lpthread
+LIBS         := -lyaml -ljansson -lpthread $(counting_$(VARIANT))
 MAN_PAGES    := $(wildcard man/*.[1-8])
 
 .PHONY: all
@@ -57,7 +61,7 @@ all: $(B)/libcancel.a $(B)/libcancel.so.$(VERSION) $(PROGRAMS:%=$(B)/bin/%)
 $(B)/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
 	$(call SAY,CC)
-	$(Q)$(CC) -Ilib/include $(addprefix -Ilib/,$($(layer)_sees)) $(FLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+	$(Q)$(CC) -Ilib/include $(addprefix -Ilib/,$($(layer)_sees)) $(FLAGS) $(counted_$(VARIANT)) -fPIC -fvisibility=hidden -c -o $@ $<
 
 $(B)/libcancel.a: $(LIB_OBJECTS)
 	@rm -f $@
@@ -68,6 +72,8 @@ $(B)/libcancel.so.$(VERSION): $(LIB_OBJECTS)
 	$(call SAY,LINK)
 	$(Q)$(CC) $(FLAGS) -shared -Wl,-soname,libcancel.so.$(SOVERSION) -Wl,-z,defs -o $@ $^ $(LIBS)
 
+program_objects = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c $(1)/*/*.c))
+
 # Programs see the public headers only, and their own folders.
 define program
 $(B)/$(1)/%.o: $(1)/%.c
@@ -75,13 +81,13 @@ $(B)/$(1)/%.o: $(1)/%.c
 	$$(call SAY,CC)
 	$$(Q)$$(CC) -Ilib/include -I$(1) $$(FLAGS) -c -o $$@ $$<
 
-$(B)/bin/$(1): $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c $(1)/*/*.c)) $(B)/libcancel.a
+$(B)/bin/$(1): $(call program_objects,$(1)) $(B)/libcancel.a
 	@mkdir -p $$(@D)
 	$$(call SAY,LINK)
 	$$(Q)$$(CC) $$(FLAGS) -o $$@ $$^ $$(PROGRAM_LIBS)
 endef
 # Static, but for libc: a request is made while somebody waits, and the loader's time would be most of it.
-PROGRAM_LIBS := -l:libyaml.a -l:libjansson.a -lpthread
+PROGRAM_LIBS := -l:libyaml.a -l:libjansson.a -lpthread $(counting_$(VARIANT))
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # Tests may see all of lib.
@@ -141,14 +147,22 @@ $(foreach c,$(CAMPAIGNS),$(eval $(call campaign,$(c))))
 # The campaign with one source file changed, and the program that it is of: called by tests/mutants/run, which has put the
 # file into $(MUTANT).
 .PHONY: mutant
-mutant: $(call campaign_objects,$(CAMPAIGN)) $(SUPPORT) $(B)/libcancel.a
-	@$(CC) $(TEST_INCLUDES) $(addprefix -I,$(dir $(SOURCE)) $(firstword $(subst /, ,$(SOURCE)))) $(FLAGS) -MMD -MF $(MUTANT)/mutant.d -w -c -o $(MUTANT)/mutant.o $(MUTANT)/$(SOURCE)
+mutant: $(call campaign_objects,$(CAMPAIGN)) $(SUPPORT) $(B)/libcancel.a $(foreach p,$(PROGRAMS),$(call program_objects,$(p)))
+	@$(CC) $(addprefix -I,$(dir $(SOURCE)) $(firstword $(subst /, ,$(SOURCE)))) $(TEST_INCLUDES) $(FLAGS) -MMD -MF $(MUTANT)/mutant.d -w -c -o $(MUTANT)/mutant.o $(MUTANT)/$(SOURCE)
 	@$(CC) $(FLAGS) -o $(MUTANT)/campaign $(call campaign_objects,$(CAMPAIGN)) $(if $(filter lib/%,$(SOURCE)),$(MUTANT)/mutant.o) \
 	  $(SUPPORT) $(B)/libcancel.a $(LIBS)
 	@mkdir -p $(MUTANT)/bin
-	@for program in $(PROGRAMS); do case $(SOURCE) in lib/*|$$program/*) \
-	  objects=$$(find $(B)/$$program -name '*.o' | grep -v "^$(B)/$(SOURCE:.c=.o)$$"); \
-	  $(CC) $(FLAGS) -o $(MUTANT)/bin/$$program $$objects $(MUTANT)/mutant.o $(B)/libcancel.a $(PROGRAM_LIBS) || exit 1;; esac; done
+	@$(foreach p,$(if $(filter lib/%,$(SOURCE)),$(PROGRAMS),$(firstword $(subst /, ,$(SOURCE)))),\
+	  $(CC) $(FLAGS) -o $(MUTANT)/bin/$(p) $(filter-out $(B)/$(SOURCE:.c=.o),$(call program_objects,$(p))) \
+	  $(MUTANT)/mutant.o $(B)/libcancel.a $(PROGRAM_LIBS) &&) true
+
+# What the fuzzers found, and mutations of it, through the same checks: their short form, which needs no clang.
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+REPLAYS := $(FUZZERS:%=$(B)/tests/fuzz/replay/%)
+$(B)/tests/fuzz/replay/lines: $(B)/cancelreq/lines.o
+$(REPLAYS): $(B)/tests/fuzz/replay/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay/replay.o $(B)/libcancel.a
+	$(call SAY,LINK)
+	$(Q)$(CC) $(FLAGS) -o $@ $^ $(LIBS)
 
 # The benchmark's peers in other languages. One that is not installed, or does not build, has its rows left out.
 TOKIO_CRATES  := /usr/share/cargo/registry
@@ -217,14 +231,16 @@ help:
 	@echo 'make install          DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make bench            measure beside the peers; ONLY=PATTERN picks rows'
 	@echo 'make asan tsan valgrind coverage    the tests in other variants'
-	@echo 'make fuzz soak        RUN_SECONDS= for longer'
+	@echo 'make faults kills powercut model fuzz hostile watch-truth soak'
+	@echo '                      try to break what DESIGN.md promises, for RUN_SECONDS=60'
+	@echo 'make mutants stress   that those could fail; the stress programs, for longer'
 	@echo 'make headers tidy format    the code itself'
 	@echo 'make setup-dev        install what the last three lines need'
 
 # What a bare Debian 12 lacks. The first list builds and tests; the second is for those who change the code.
 PACKAGES     := gcc g++ libc6-dev make libyaml-dev libjansson-dev libcriterion-dev python3 jq strace procps \
-                task-spooler patch
-DEV_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind gcovr mandoc \
+                task-spooler patch spin
+DEV_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind llvm mandoc \
                 libglib2.0-dev
 
 .PHONY: setup setup-dev
@@ -240,11 +256,12 @@ demo: all $(B)/tests/demo/hash_files
 .PHONY: tests check
 JOBS = $(shell nproc)
 tests: all $(SUITES:%=$(B)/tests/%/suite) $(STRESS) $(B)/tests/demo/hash_files $(B)/tests/drive/drive $(HOSTILE) $(EXAMPLES) \
-  $(CAMPAIGN_PROGRAMS)
+  $(CAMPAIGN_PROGRAMS) $(REPLAYS)
 check:
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) tests headers
 	@sh tests/run $(SUITES:%=$(B)/tests/%/suite) $(CAMPAIGN_PROGRAMS) \
-	  $(foreach c,$(CAMPAIGNS),'$(c) mutant: sh tests/mutants/run $(B) $(c) one') $(STRESS) \
+	  $(foreach c,$(CAMPAIGNS),'$(c) mutant: sh tests/mutants/run $(B) $(c) one') \
+	  'model: sh tests/model/run $(B)' 'fuzz: sh tests/fuzz/replay/run $(B)' 'fuzz mutant: sh tests/fuzz/mutants/run $(B) one' $(STRESS) \
 	  'demo: sh tests/demo/demo.sh $(B)' 'examples: sh tests/examples/run $(B)' \
 	  'install: sh tests/install.sh $(B)'
 
@@ -256,6 +273,7 @@ check:
 asan:
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) VARIANT=asan CFLAGS=-g tests
 	@LOGS=build/asan/logs sh tests/run --sanitizer $(SUITES:%=build/asan/tests/%/suite) \
+	  $(CAMPAIGN_PROGRAMS:$(B)/%=build/asan/%) 'fuzz: sh tests/fuzz/replay/run build/asan' \
 	  $(STRESS:$(B)/%=build/asan/%) 'examples: sh tests/examples/run build/asan'
 tsan:
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) VARIANT=tsan CFLAGS=-g $(STRESS:$(B)/%=build/tsan/%) $(PROGRAMS:%=build/tsan/bin/%) \
@@ -266,10 +284,11 @@ UNDER_VALGRIND := @(text|utf8|time|duration|path|config|ask|batch|decide|drop|li
 valgrind: tests
 	@FILTER='$(UNDER_VALGRIND)' LOGS=$(B)/valgrind sh tests/run --valgrind $(B)/tests/unit/suite $(STRESS)
 coverage:
-	@$(MAKE) --no-print-directory --jobs=$(JOBS) VARIANT=coverage CFLAGS=-g tests
-	@sh tests/run $(SUITES:%=build/coverage/tests/%/suite) $(STRESS:$(B)/%=build/coverage/%)
-	gcovr --root . --object-directory build/coverage --filter lib/ --branches --exclude-throw-branches
-	gcovr --root . --object-directory build/coverage --filter lib/
+	@rm -rf build/coverage/counts
+	@$(MAKE) --no-print-directory --jobs=$(JOBS) VARIANT=coverage CC=clang CXX=clang++ CFLAGS=-g tests
+	@sh tests/run $(SUITES:%=build/coverage/tests/%/suite) $(CAMPAIGN_PROGRAMS:$(B)/%=build/coverage/%) \
+	  $(foreach s,$(STRESS:$(B)/%=build/coverage/%),'$(notdir $(s)): RUN_SECONDS=$${RUN_SECONDS:-2} $(s)'); result=$$?; \
+	  tests/coverage.py build/coverage && exit $$result
 # Rows by pattern with ONLY=; BENCH_FLAGS=--short for a quick look.
 bench: $(B)/tests/bench/bench $(BENCH_PEERS) $(PROGRAMS:%=$(B)/bin/%)
 	@$< $(BENCH_FLAGS) --json build/bench.json $(if $(ONLY),'$(ONLY)')
@@ -282,19 +301,24 @@ stress: $(STRESS) $(PROGRAMS:%=$(B)/bin/%) $(HOSTILE)
 $(subst _,-,$(CAMPAIGNS)): %: all $(CAMPAIGN_PROGRAMS) $(B)/tests/drive/drive $(HOSTILE)
 	@RUN_SECONDS=$${RUN_SECONDS:-60} $(B)/tests/campaign/$(subst -,_,$*)/$(subst -,_,$*)
 	@sh tests/mutants/run $(B) $(subst -,_,$*)
-mutants: all $(CAMPAIGN_PROGRAMS)
-	@sh tests/run $(foreach c,$(CAMPAIGNS),'$(c) mutants: sh tests/mutants/run $(B) $(c)')
+.PHONY: model
+model:
+	@RUN_SECONDS=$${RUN_SECONDS:-60} sh tests/model/run $(B)
+mutants: all $(CAMPAIGN_PROGRAMS) $(REPLAYS)
+	@sh tests/run $(foreach c,$(CAMPAIGNS),'$(c) mutants: sh tests/mutants/run $(B) $(c)') \
+	  'fuzz mutants: sh tests/fuzz/mutants/run $(B)'
 
-FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 RUN_SECONDS ?= 20
 build/fuzz/tests/fuzz/%: tests/fuzz/%.c
-	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang CFLAGS=-g build/fuzz/libcancel.a
+	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang CFLAGS=-g build/fuzz/libcancel.a build/fuzz/cancelreq/lines.o
 	@mkdir -p $(@D)
 	clang $(TEST_INCLUDES) $(STD) -g -O1 $(WARNINGS) -fsanitize=address,undefined,fuzzer \
-	  -fno-sanitize-recover=all -o $@ $< build/fuzz/libcancel.a $(LIBS)
+	  -fno-sanitize-recover=all -o $@ $< $(if $(filter lines,$*),build/fuzz/cancelreq/lines.o) build/fuzz/libcancel.a $(LIBS)
 fuzz: $(FUZZERS:%=build/fuzz/tests/fuzz/%)
-	@sh tests/run $(foreach f,$(FUZZERS),'fuzz $(f): sh tests/fuzz/run build/fuzz/tests/fuzz/$(f) \
-	  tests/fuzz/corpus/$(f) $(RUN_SECONDS)')
+	@rm -f build/fuzz/tally
+	@FUZZ_TALLY=build/fuzz/tally sh tests/run $(foreach f,$(FUZZERS),'fuzz $(f): sh tests/fuzz/run build/fuzz/tests/fuzz/$(f) \
+	  tests/fuzz/corpus/$(f) $(RUN_SECONDS)'); status=$$?; \
+	  sh tests/fuzz/total build/fuzz/tally $(words $(FUZZERS)); exit $$status
 
 # --- the code itself ----------------------------------------------------------------------------------
 
@@ -310,16 +334,18 @@ headers:
 	@echo 'headers: $(words $(PUBLIC_HEADERS)) compile alone, as C11 and as C++11'
 headers: | $(B)/libcancel.a
 
-C_FILES := $(wildcard lib/*/*.[ch] lib/include/cancel/*.h cancelreq/*.[ch] cancelwatch/*.[ch] cancelwatch/*/*.[ch] tests/*/*.[ch])
+C_FILES := $(wildcard lib/*/*.[ch] lib/include/cancel/*.h cancelreq/*.[ch] cancelwatch/*.[ch] cancelwatch/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 # gcc 12 loses sight of what a copied structure takes along; LeakSanitizer looks at that instead.
 ANALYZER_BLIND := -Wno-analyzer-malloc-leak
 tidy:
-	clang-tidy --quiet $(wildcard lib/*/*.c) -- $(STD) -Ilib/include $(addprefix -Ilib/,base spool config watch token task)
-	clang-tidy --quiet $(wildcard cancelreq/*.c cancelwatch/*.c cancelwatch/*/*.c) -- $(STD) -Ilib/include -Icancelwatch
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard lib/*/*.c) -- $(STD) -Ilib/include $(addprefix -Ilib/,base spool config watch token task)
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard cancelreq/*.c cancelwatch/*.c cancelwatch/*/*.c) -- $(STD) -Ilib/include -Icancelwatch
 	cppcheck --quiet --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  -Ilib/include -Icancelwatch $(addprefix -Ilib/,base spool config watch token task) lib cancelreq cancelwatch
 	for f in $(LIB_SOURCES); do gcc $(STD) $(WARNINGS) -Werror -fanalyzer $(ANALYZER_BLIND) -O2 -Ilib/include \
 	  $(addprefix -Ilib/,base spool config watch token task) -c -o /dev/null $$f || exit 1; done
+	for f in $(wildcard cancelreq/*.c cancelwatch/*.c cancelwatch/*/*.c); do gcc $(STD) $(WARNINGS) -Werror -fanalyzer \
+	  $(ANALYZER_BLIND) -O2 -Ilib/include -Icancelwatch -c -o /dev/null $$f || exit 1; done
 format:
 	clang-format -i $(C_FILES)
 format-check:

@@ -433,7 +433,7 @@ static void check_wait(const struct options *options, const char *before_words)
 	int64_t duration_ms;
 
 	if (options->verb == VERB_ASK && options->wait && options->wait_ms == WAIT_FOREVER &&
-	    strcmp(before_words, "--") && cancel_duration_parse(options->task_id, &duration_ms) == 0)
+	    strcmp(before_words, "--") != 0 && cancel_duration_parse(options->task_id, &duration_ms) == 0)
 		usage_error("--wait %s: write --wait=%s, or -- before a TASK_ID that is a duration",
 			    options->task_id, options->task_id);
 }

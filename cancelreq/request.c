@@ -112,6 +112,9 @@ static void tell(const struct verb_context *context, struct asked *asked, struct
 	if (asked->runs && runs->count == 0 && !asked->decided)
 		look_at_rules(context, &rules, asked);
 	say_asked(asked);
+	/* What they point to ends here. */
+	asked->decided = NULL;
+	asked->rule = NULL;
 	cancel_rules_free(rules);
 	cancel_request_clear(&now);
 }

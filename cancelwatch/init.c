@@ -110,7 +110,7 @@ int init_run(const struct options *options, struct printer *out)
 {
 	struct cancel_config config;
 	struct cancel_error error;
-	struct stat stat_before, stat_after;
+	struct stat stat_before = {0}, stat_after = {0};
 	bool stood;
 	int exit_code;
 

@@ -220,6 +220,7 @@ static int show_status(struct status *status, const struct cancel_config *config
 	else
 		print_status_text(out, status);
 	cancel_watch_close(watch);
+	status->why = NULL; /* the error ends here */
 	return EXIT_YES;
 }
 

@@ -59,7 +59,8 @@ void rule_queue_remove(struct rule_queue *queue, struct rule_entry *entry)
 	while (queue->list[i] != entry)
 		i++;
 	behind = --queue->count - i;
-	memmove(&queue->list[i], &queue->list[i + 1], behind * sizeof queue->list[0]);
+	memmove(&queue->list[i], &queue->list[i + 1],
+		behind * sizeof queue->list[0]); /* NOLINT(bugprone-sizeof-expression): they are pointers */
 	memmove(&queue->keys[i], &queue->keys[i + 1], behind * sizeof queue->keys[0]);
 	free_entry(entry);
 }

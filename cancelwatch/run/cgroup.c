@@ -62,7 +62,7 @@ static char *find_own(char text[TEXT_SIZE])
 	line = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
 	if (line == NULL)
 		return NULL;
-	line = strchr(line, '/');
+	line += strcspn(line, "/");
 	line[strcspn(line, "\n")] = '\0';
 	return strncmp(line, "/..", 3) == 0 ? NULL : line;
 }

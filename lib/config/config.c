@@ -131,9 +131,11 @@ static int visit(void *arg, const struct document_node *node, struct cancel_erro
 int config_read_rules(struct cancel_config *config, struct cancel_rules *rules, const char *file,
 		      const char *text, size_t size, struct cancel_error *error)
 {
-	struct reader reader = {.config = config, .rules = {.rules = rules}};
-	int result = document_read(file, text, size, visit, &reader, error);
+	struct reader reader = {.config = config};
+	int result;
 
+	reader.rules.rules = rules;
+	result = document_read(file, text, size, visit, &reader, error);
 	return result < 0 ? result : rule_read_end(&reader.rules, file, error);
 }
 

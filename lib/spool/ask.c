@@ -253,12 +253,13 @@ static int sync_standing(const struct cancel_spool *spool, const struct entry *e
 	return code;
 }
 
-static int sync_pending(const struct cancel_spool *spool, const struct entry *entry, int result,
+/* A batch syncs the directory once, at its end. */
+static int sync_pending(const struct cancel_spool *spool, const struct entry *entry, int result, bool directory,
 			struct cancel_error *error)
 {
 	int code = result == CANCEL_ALREADY_PENDING ? sync_standing(spool, entry) : 0;
 
-	if (code == 0)
+	if (code == 0 && directory)
 		code = draft_sync_dir(spool, SPOOL_PENDING);
 
 	return code == 0 ? 0 : error_system(error, code, "the request stands in spool '%s', but may not survive a "
@@ -266,20 +267,30 @@ static int sync_pending(const struct cancel_spool *spool, const struct entry *en
 }
 
 /* What was published into a directory that is not the spool any more is taken back: moved there again it would
- * cancel, long after the answer was a failure. */
-static void take_back(struct cancel_spool *spool, const struct entry *entry, const char *request_id)
+ * cancel, long after the answer was a failure. False when it may stand there. */
+static bool take_back(struct cancel_spool *spool, const struct entry *entry, const char *request_id)
 {
 	struct standing standing;
 	struct name_lock lock;
+	int code;
 
 	if (lock_take(spool, entry->name, &lock, NULL) < 0)
-		return;
-	if (entry_read(spool, entry, &standing, NULL) == 0) {
+		return false;
+	code = entry_read(spool, entry, &standing, NULL);
+	if (code == 0) {
 		if (standing.pending && !strcmp(standing.pending_request.request_id, request_id))
-			(void)entry_unlink_pending(spool, entry, &standing.pending_stat);
+			code = entry_unlink_pending(spool, entry, &standing.pending_stat);
 		standing_clear(&standing);
 	}
 	lock_drop(&lock);
+	return code == 0;
+}
+
+/* It cannot be published again, and its taking back failed: nobody knows whether somebody will see it. */
+static int left_behind(const struct cancel_spool *spool, const struct entry *entry, int code, struct cancel_error *error)
+{
+	return error_system(error, code, "the request of '%s' stands in what was spool '%s' until now; cannot ask again, nor "
+			    "take it back", QUOTE(entry->name), SPOOL_QUOTE(spool));
 }
 
 /* Publish where the path leads. If the directory was replaced meanwhile, what was published went into one that
@@ -289,6 +300,7 @@ int ask_publish(struct cancel_spool *spool, const struct entry *entry, const str
 {
 	/* What failed on the way to success is nobody's business: `error` is set at the end. */
 	struct cancel_error problem;
+	bool is_left = false;
 
 	for (bool again = false;; again = true) {
 		bool replaced;
@@ -299,16 +311,16 @@ int ask_publish(struct cancel_spool *spool, const struct entry *entry, const str
 		else
 			spool_enter_unchecked(spool);
 		if (code < 0)
-			return code;
+			return is_left ? left_behind(spool, entry, code, error) : code;
 		code = ask_once(spool, entry, request, standing, &problem);
 		replaced = spool_was_replaced(spool) || (code < 0 && spool_is_incomplete(spool));
-		if (code >= 0 && !replaced && sync) {
-			int synced = sync_pending(spool, entry, code, &problem);
+		if (code >= 0 && !replaced) {
+			int synced = sync_pending(spool, entry, code, sync, &problem);
 
 			code = synced < 0 ? synced : code;
 		}
 		if (replaced && code == CANCEL_REQUESTED)
-			take_back(spool, entry, request->request_id);
+			is_left |= !take_back(spool, entry, request->request_id);
 		spool_leave(spool);
 		if (!replaced) {
 			if (code < 0 && error)

@@ -45,7 +45,7 @@ int cancel_batch_open(struct cancel_batch **batch, struct cancel_spool *spool, c
 		calloc(1, sizeof *opened + (deferred ? CHUNK_COUNT * sizeof opened->waiting[0] : 0));
 
 	if (!opened)
-		return error_system(error, -ENOMEM, "cannot begin a batch");
+		return error_system(error, -ENOMEM, "cannot begin a batch in spool '%s'", SPOOL_QUOTE(spool));
 	opened->spool = spool;
 	opened->report = report;
 	opened->arg = arg;
@@ -97,7 +97,7 @@ static int prepare(const struct cancel_batch *batch, struct waiting *waiting, co
 	waiting->text = strndup(text.data, text.used);
 	memcpy(waiting->id, request->request_id, sizeof waiting->id);
 	if (!waiting->text) {
-		code = error_system(error, -ENOMEM, "cannot keep a request");
+		code = error_system(error, -ENOMEM, "cannot keep the request for '%s'", QUOTE(request->task_id));
 	} else {
 		struct draft draft = {entry->file, text.data, text.used, terms_mtime_us(request), NULL, NULL};
 
@@ -140,10 +140,15 @@ static void publish_waiting(const struct cancel_batch *batch, const struct waiti
 	int code;
 
 	cancel_request_init(&request);
-	code = cancel_request_parse(&request, waiting->text, strlen(waiting->text), &error);
+	code = cancel_request_parse(&request, waiting->text, strlen(waiting->text), NULL);
+	if (code < 0)
+		(void)error_system(&error, code, "cannot request in spool '%s'", SPOOL_QUOTE(batch->spool));
 	if (code == 0)
 		code = entry_init(&entry, request.task_id, request.run, &error);
 	if (code < 0) {
+		spool_enter_unchecked(batch->spool);
+		draft_forget(batch->spool, waiting->id);
+		spool_leave(batch->spool);
 		report_failure(batch, waiting->tag, code, &error);
 	} else {
 		spool_enter_unchecked(batch->spool);
@@ -168,7 +173,8 @@ static void report_kept_failure(const struct cancel_batch *batch, const struct w
 	struct cancel_error lost = {.code = waiting->code};
 
 	if (!waiting->error)
-		(void)error_system(&lost, waiting->code, "cannot request");
+		(void)error_system(&lost, waiting->code, "cannot request in spool '%s'",
+				   SPOOL_QUOTE(batch->spool));
 	report_failure(batch, waiting->tag, waiting->code, waiting->error ? waiting->error : &lost);
 }
 

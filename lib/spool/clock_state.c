@@ -4,13 +4,29 @@
 #include "draft.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
+/* No clock says more, and what is less than this can be added up. */
+#define LATEST_US (253402300800LL * US_PER_S) /* year 10000 */
+
+static bool is_plausible(const struct clock_state *state)
+{
+	const int64_t times_us[] = {state->since_us, state->stepped_us, state->swept_at_us};
+
+	for (size_t i = 0; i < sizeof times_us / sizeof times_us[0]; i++)
+		if (times_us[i] < 0 || times_us[i] > LATEST_US)
+			return false;
+	return state->offset_ms >= -LATEST_US / US_PER_MS && state->offset_ms <= LATEST_US / US_PER_MS;
+}
+
+/* A state that cannot be is as good as none. */
 int clock_state_read(const struct cancel_spool *spool, struct clock_state *state)
 {
+	struct clock_state read = {.offset_ms = 0};
 	char text[512];
 	const char *boot_id;
 	json_int_t offset_ms, since_us, swept_at_us, stepped_us = 0;
@@ -23,22 +39,27 @@ int clock_state_read(const struct cancel_spool *spool, struct clock_state *state
 				  "since_us", &since_us, "swept_at_us", &swept_at_us, "stepped_us", &stepped_us)
 		    : -1;
 	if (code == 0) {
-		*state = (struct clock_state){
-			.offset_ms = offset_ms,
-			.since_us = since_us,
-			.stepped_us = stepped_us,
-			.swept_at_us = swept_at_us,
-		};
-		(void)snprintf(state->boot_id, sizeof state->boot_id, "%s", boot_id);
+		read.offset_ms = offset_ms;
+		read.since_us = since_us;
+		read.stepped_us = stepped_us;
+		read.swept_at_us = swept_at_us;
+		(void)snprintf(read.boot_id, sizeof read.boot_id, "%s", boot_id);
 	}
 	json_decref(json);
-	return code == 0 ? 0 : -ENOENT;
+	if (code < 0 || !is_plausible(&read))
+		return -ENOENT;
+	*state = read;
+	return 0;
 }
 
 int clock_state_write(const struct cancel_spool *spool, const struct clock_state *state)
 {
+	struct stat stat;
 	char text[512];
 
+	/* The rename would delete a link or a FIFO that somebody put there. */
+	if (fstatat(spool->fds[SPOOL_ROOT], FILE_SWEPT, &stat, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(stat.st_mode))
+		return -EEXIST;
 	(void)snprintf(text, sizeof text,
 		       "{\"boot_id\": \"%s\", \"offset_ms\": %" PRId64 ", \"since_us\": %" PRId64
 		       ", \"stepped_us\": %" PRId64 ", \"swept_at_us\": %" PRId64 "}\n",

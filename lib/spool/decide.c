@@ -1,4 +1,5 @@
 /* Deciding and resetting: everything happens under the name's lock. */
+#include "draft.h"
 #include "drop.h"
 #include "entry.h"
 #include "error.h"
@@ -6,6 +7,7 @@
 #include "utf8.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,9 +81,17 @@ int cancel_spool_decide(struct cancel_spool *spool, const char *task_id, const c
 
 /* --- reset -------------------------------------------------------------------------------------------- */
 
+/* What is no record there is nobody's to delete: it is kept, out of the way. */
 static int remove_processed(const struct cancel_spool *spool, const struct entry *entry,
 			    struct cancel_error *error)
 {
+	struct stat stat;
+	int code;
+
+	if (fstatat(spool->fds[SPOOL_PROCESSED], entry->file, &stat, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(stat.st_mode)) {
+		code = entry_move_aside(spool, SPOOL_PROCESSED, entry->file, error);
+		return code < 0 ? code : 1;
+	}
 	if (unlinkat(spool->fds[SPOOL_PROCESSED], entry->file, 0) == 0)
 		return 1;
 	return errno == ENOENT ? 0 : error_system(error, -errno, "cannot remove 'processed/%s' of spool '%s'",
@@ -104,6 +114,15 @@ static int clear_litter(const struct cancel_spool *spool, const struct entry *en
 					    "its processed record is kept", QUOTE(entry->file), SPOOL_QUOTE(spool));
 }
 
+/* After a power cut, too. */
+static int sync_cleared(const struct cancel_spool *spool, struct cancel_error *error)
+{
+	int code = draft_sync_dir(spool, SPOOL_PENDING);
+
+	return code == 0 ? 0 : error_system(error, code, "cannot sync 'pending' of spool '%s'; the processed record is kept",
+					    SPOOL_QUOTE(spool));
+}
+
 /* The processed record goes last: killed before that, the request is withdrawn, and never comes back to life. */
 static int reset_locked(const struct cancel_spool *spool, const struct entry *entry,
 			struct cancel_error *error)
@@ -118,6 +137,8 @@ static int reset_locked(const struct cancel_spool *spool, const struct entry *en
 		return withdrawn;
 	}
 	removed = clear_litter(spool, entry, error);
+	if (removed == 0)
+		removed = sync_cleared(spool, error);
 	if (removed == 0)
 		removed = remove_processed(spool, entry, error);
 	if (removed < 0)

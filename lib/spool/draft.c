@@ -130,14 +130,11 @@ static int rename_into(const struct cancel_spool *spool, const char *draft, enum
 	return renameat2(spool->fds[SPOOL_TMP], draft, spool->fds[dir], file, flags) < 0 ? failure_of_name() : 0;
 }
 
-/* A link is made only if absent, everywhere that has links. Its draft goes after it: killed between, one more link
- * stays in tmp/. */
+/* A link is made only if absent, everywhere that has links. What it was made from goes after it, by the caller: killed
+ * between, one more link stays in tmp/. */
 static int link_if_absent(const struct cancel_spool *spool, const char *draft, const char *file)
 {
-	if (linkat(spool->fds[SPOOL_TMP], draft, spool->fds[SPOOL_PENDING], file, 0) < 0)
-		return -errno;
-	(void)unlinkat(spool->fds[SPOOL_TMP], draft, 0);
-	return 0;
+	return linkat(spool->fds[SPOOL_TMP], draft, spool->fds[SPOOL_PENDING], file, 0) < 0 ? -errno : 0;
 }
 
 static bool has_no_links(int code)
@@ -178,7 +175,7 @@ static int rename_locked(struct cancel_spool *spool, const char *draft, const ch
 	return code;
 }
 
-/* Move a file from tmp/ to pending/, only if nothing stands there. */
+/* Move a file from tmp/ to pending/, only if nothing stands there. Where that is done by a link it is still in tmp/. */
 static int move_into_pending(struct cancel_spool *spool, const char *name, const char *file, bool locked)
 {
 	int code = -EINVAL;
@@ -198,7 +195,7 @@ static int release(struct cancel_spool *spool, const char *id, const char *file,
 
 	draft_name(name, id);
 	code = move_into_pending(spool, name, file, locked);
-	if (code < 0)
+	if (code < 0 || atomic_load(&spool->way) == PUBLISH_LOCKED)
 		draft_forget(spool, id);
 	return code;
 }

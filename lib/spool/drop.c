@@ -82,13 +82,17 @@ static int publish_finished(struct cancel_spool *spool, const struct entry *entr
 
 	if (code < 0)
 		return code;
-	/* Where its terms went into a request that stood, it has done its work. */
-	if (unlinkat(spool->fds[SPOOL_TMP], left, 0) < 0 && errno != ENOENT)
-		return error_system(error, -errno, "cannot remove 'tmp/%s' in spool '%s'", QUOTE(left),
-				    SPOOL_QUOTE(spool));
+	/* Before the drop goes, or a power cut could leave neither. */
 	synced = draft_sync_dir(spool, SPOOL_PENDING);
 	if (synced < 0)
 		return error_system(error, synced, "cannot sync 'pending' of spool '%s'", SPOOL_QUOTE(spool));
+	/* Where its terms went into a request that stood, or it was linked and not renamed, it has done its work. */
+	if (unlinkat(spool->fds[SPOOL_TMP], left, 0) < 0 && errno != ENOENT)
+		return error_system(error, -errno, "cannot remove 'tmp/%s' in spool '%s'", QUOTE(left),
+				    SPOOL_QUOTE(spool));
+	synced = code == CANCEL_ALREADY_PENDING || atomic_load(&spool->way) == PUBLISH_LOCKED ? draft_sync_dir(spool, SPOOL_TMP) : 0;
+	if (synced < 0)
+		return error_system(error, synced, "cannot sync 'tmp' of spool '%s'", SPOOL_QUOTE(spool));
 	return code == CANCEL_REQUESTED ? CANCEL_DROP_TAKEN : CANCEL_DROP_COALESCED;
 }
 
@@ -155,11 +159,23 @@ int drop_finish_locked(struct cancel_spool *spool, const struct entry *entry, st
 	return code < 0 && code != -ENOENT ? code : 0;
 }
 
-static int finish_left(struct cancel_spool *spool, const struct entry *entry, struct cancel_request *request,
-		       struct cancel_error *error)
+/* Without waiting: -EBUSY at once where somebody holds it. */
+static int take_lock(struct cancel_spool *spool, const struct entry *entry, bool waits, struct name_lock *lock,
+		     struct cancel_error *error)
+{
+	int code = waits ? lock_take(spool, entry->name, lock, error) : lock_try(spool, entry->name, lock, error);
+
+	if (waits || (code != -EAGAIN && code != -ESTALE))
+		return code;
+	return error_set(error, -EBUSY, "cannot change '%s' in spool '%s': another process holds its lock",
+			 QUOTE(entry->name), SPOOL_QUOTE(spool));
+}
+
+static int finish_left(struct cancel_spool *spool, const struct entry *entry, bool waits,
+		       struct cancel_request *request, struct cancel_error *error)
 {
 	struct name_lock lock;
-	int code = lock_take(spool, entry->name, &lock, error);
+	int code = take_lock(spool, entry, waits, &lock, error);
 
 	if (code < 0)
 		return code;
@@ -180,7 +196,7 @@ int drop_finish_left(struct cancel_spool *spool, const char *file, struct cancel
 	name_to_file(json, name);
 	if (!entry_from_file(&entry, json))
 		return error_set(error, -EBADMSG, "'tmp/%s' is no drop", QUOTE(file));
-	return finish_left(spool, &entry, request, error);
+	return finish_left(spool, &entry, false, request, error);
 }
 
 /* --- whose it is -------------------------------------------------------------------------------------- */
@@ -241,7 +257,7 @@ static int read_drop(const struct cancel_spool *spool, struct drop *drop, struct
 	code = cancel_request_parse(&drop->text, text, (size_t)length, error);
 	free(text);
 	if (code == -ENOMEM)
-		return code;
+		return error_system(error, code, "cannot read '%s'", QUOTE(drop->file));
 	drop->unusable = code < 0;
 	return drop->unusable && found_is_fresh(&drop->stat) ? CANCEL_DROP_UNSETTLED : 0;
 }
@@ -291,7 +307,7 @@ static int take_judged(struct cancel_spool *spool, const struct drop *drop, cons
 	return finish(spool, entry, left, request, error);
 }
 
-static int take_once(struct cancel_spool *spool, const char *file, struct cancel_request *request,
+static int take_once(struct cancel_spool *spool, const char *file, bool waits, struct cancel_request *request,
 		     struct cancel_error *error)
 {
 	struct drop drop = {.file = file};
@@ -302,7 +318,7 @@ static int take_once(struct cancel_spool *spool, const char *file, struct cancel
 	cancel_request_init(&drop.text);
 	code = judge_drop(spool, &drop, &entry, error);
 	if (code == 0) {
-		code = lock_take(spool, entry.name, &lock, error);
+		code = take_lock(spool, &entry, waits, &lock, error);
 		if (code == 0) {
 			code = take_judged(spool, &drop, &entry, request, error);
 			lock_drop(&lock);
@@ -312,13 +328,13 @@ static int take_once(struct cancel_spool *spool, const char *file, struct cancel
 	return code;
 }
 
-int drop_take(struct cancel_spool *spool, const char *file, struct cancel_request *request,
+int drop_take(struct cancel_spool *spool, const char *file, bool waits, struct cancel_request *request,
 	      struct cancel_error *error)
 {
 	int code = -EAGAIN;
 
 	for (int look = 0; code == -EAGAIN && look < LOOKS; look++)
-		code = take_once(spool, file, request, error);
+		code = take_once(spool, file, waits, request, error);
 	return code == -EAGAIN ? CANCEL_DROP_UNSETTLED : code;
 }
 
@@ -328,7 +344,7 @@ static int take_if_there(struct cancel_spool *spool, const char *file, struct ca
 	int code = exists(spool, SPOOL_ROOT, file, error);
 
 	if (code > 0)
-		code = drop_take(spool, file, NULL, error);
+		code = drop_take(spool, file, true, NULL, error);
 	return code < 0 && code != -ENOENT ? code : 0;
 }
 
@@ -354,7 +370,7 @@ static int take_for(struct cancel_spool *spool, const struct entry *entry, struc
 	if (code == 0)
 		code = exists(spool, SPOOL_TMP, left, error);
 	if (code > 0)
-		code = finish_left(spool, entry, NULL, error);
+		code = finish_left(spool, entry, true, NULL, error);
 	return code < 0 && code != -ENOENT ? code : 0;
 }
 
@@ -376,6 +392,7 @@ struct intake {
 	cancel_drop_report *report;
 	void *arg;
 	int unsettled;
+	bool has_waited; /* for a lock, in vain: whoever holds one may hold them all, and there may be many drops */
 	struct cancel_error failure; /* the first of a drop that could not be taken in; code 0: none */
 };
 
@@ -401,8 +418,9 @@ static int take_and_report(struct intake *intake, const char *file, struct cance
 	if (code < 0)
 		return code;
 	cancel_request_init(&request);
-	code = drop_take(intake->spool, file, &request, &refusal);
+	code = drop_take(intake->spool, file, !intake->has_waited, &request, &refusal);
 	spool_leave(intake->spool);
+	intake->has_waited = intake->has_waited || code == -EBUSY;
 	intake->unsettled += code == CANCEL_DROP_UNSETTLED;
 	if (code >= 0 && intake->report)
 		intake->report(intake->arg, (enum cancel_drop_result)code, file,

@@ -7,11 +7,13 @@
 #include <cancel/sweep.h>
 
 /* Take in the drop `file` of the spool's directory. One of enum cancel_drop_result, -ENOENT when it is gone, or
- * another failure. `request` is set when one stands for it; `malformed` there says whether its text was of use. */
-int drop_take(struct cancel_spool *spool, const char *file, struct cancel_request *request,
+ * another failure: -EBUSY where its name is locked, at once unless it `waits`. `request` is set when one stands for it;
+ * `malformed` there says whether its text was of use. */
+int drop_take(struct cancel_spool *spool, const char *file, bool waits, struct cancel_request *request,
 	      struct cancel_error *error);
 
-/* Finish what a dead intake left in tmp/ under `file`, "<name>.drop": as drop_take. */
+/* Finish what a dead intake left in tmp/ under `file`, "<name>.drop": as drop_take, but -EBUSY at once where the name is
+ * locked: there may be many, and a pass does not wait for each. */
 int drop_finish_left(struct cancel_spool *spool, const char *file, struct cancel_request *request,
 		     struct cancel_error *error);
 

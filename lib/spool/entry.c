@@ -288,8 +288,11 @@ static int replace_processed(const struct cancel_spool *spool, const struct entr
 	struct stat stat;
 	int code = 0;
 
+	/* The latest decided request is forgotten by this: after a power cut its pending file must not be back. */
+	if (!standing->processed_absent)
+		code = draft_sync_dir(spool, SPOOL_PENDING);
 	/* The rename would delete a link or a FIFO that somebody put there. */
-	if (!standing->processed_absent &&
+	if (code == 0 && !standing->processed_absent &&
 	    fstatat(spool->fds[SPOOL_PROCESSED], entry->file, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    !S_ISREG(stat.st_mode))
 		code = entry_move_aside(spool, SPOOL_PROCESSED, entry->file, NULL);
@@ -355,10 +358,22 @@ static bool is_meant(const struct decision *decision, const struct cancel_reques
 	return !decision->request_id || !strcmp(decision->request_id, request->request_id);
 }
 
+/* What is told of it afterwards, which must not fail once it is decided. From the text, because the strings in hand are the
+ * caller's and the spool's. */
+static int prepare_answer(struct cancel_request *answer, const struct entry *entry, const struct record_text *text,
+			  struct cancel_error *error)
+{
+	int code = cancel_request_parse(answer, text->data, text->used, NULL);
+
+	return code == 0 ? 0 : error_system(error, code, "cannot decide the request of '%s'; it is still pending",
+					    QUOTE(entry->name));
+}
+
 static int decide_standing(const struct cancel_spool *spool, const struct entry *entry,
 			   const struct decision *decision, struct standing *standing,
 			   struct cancel_request *decided, struct cancel_error *error)
 {
+	struct cancel_request answer;
 	struct record_text text;
 	int code;
 
@@ -375,14 +390,19 @@ static int decide_standing(const struct cancel_spool *spool, const struct entry 
 	code = record_write_fitting(&text, &standing->pending_request, error);
 	if (code < 0)
 		return code;
-	code = write_processed(spool, entry, standing, &text, error);
+	cancel_request_init(&answer);
+	if (decided)
+		code = prepare_answer(&answer, entry, &text, error);
+	if (code == 0)
+		code = write_processed(spool, entry, standing, &text, error);
 	if (code == 0) {
 		/* If this fails it is litter, which counts for nothing. */
 		(void)entry_unlink_pending(spool, entry, &standing->pending_stat);
 		tell(spool, &standing->pending_request);
-		/* From the text, because the strings in hand are the caller's and the spool's. */
-		code = decided ? cancel_request_parse(decided, text.data, text.used, error) : 0;
+		if (decided)
+			request_move(decided, &answer);
 	}
+	cancel_request_clear(&answer);
 	record_text_clear(&text);
 	return code < 0 ? code : CANCEL_DECIDED;
 }
@@ -411,7 +431,7 @@ static int decide_unreadable(const struct cancel_spool *spool, const struct entr
 }
 
 /* A foreign file's derived id changes with the file: chmod would do. Before a decision names it, it is written down,
- * or a kill after that would leave litter that could come back to life. */
+ * or a kill or a power cut after that would leave litter that could come back to life. */
 static int settle_id(const struct cancel_spool *spool, const struct entry *entry, struct standing *standing,
 		     struct cancel_error *error)
 {
@@ -422,6 +442,9 @@ static int settle_id(const struct cancel_spool *spool, const struct entry *entry
 		return 0;
 	code = entry_rewrite(spool, entry, &standing->pending_request, error);
 	standing_clear(standing);
+	if (code == 0 && draft_sync_dir(spool, SPOOL_PENDING) < 0)
+		code = error_system(error, -errno, "cannot sync 'pending' of spool '%s'; the request is still pending",
+				    SPOOL_QUOTE(spool));
 	return code < 0 ? code : entry_read(spool, entry, standing, error);
 }
 

@@ -44,9 +44,18 @@ static int refuse_kind(struct cancel_error *error, int dir_fd, const char *dir, 
 			 file_kind(stat.st_mode));
 }
 
+/* Whether all who may read the spool's records may read this file too. What it says goes into records. */
+static bool tells_nothing_new(const struct cancel_spool *spool, const struct stat *stat)
+{
+	bool everybody = stat->st_mode & 0004;
+	bool group = (stat->st_mode & 0040) && stat->st_gid == spool->group;
+
+	return everybody || group || (stat->st_uid == spool->owner && !(spool->file_mode & 0040));
+}
+
 /* Who may be heard, and how much of it. With a list of trusted users only they are; without one, whoever the
  * directory lets in. A second link may have been made by anybody who can reach the file, so it proves nothing
- * about who put this name here, unless we would believe the owner anyway. */
+ * about who put this name here, unless we would believe the owner anyway; and it may be to a secret of his. */
 static int judge_file(const struct cancel_spool *spool, const char *dir, const char *file,
 		      const struct stat *stat, struct cancel_error *error)
 {
@@ -60,10 +69,31 @@ static int judge_file(const struct cancel_spool *spool, const char *dir, const c
 		return error_set(error, -EBADMSG,
 				 "'%s/%s' is refused: it has %lu links, and uid %u is not trusted to have made "
 				 "them", dir, QUOTE(file), (unsigned long)stat->st_nlink, stat->st_uid);
+	if (stat->st_nlink > 1 && !tells_nothing_new(spool, stat))
+		return error_set(error, -EBADMSG,
+				 "'%s/%s' is refused: it has %lu links, uid %u, mode %04o, and not all who may read the "
+				 "spool may read it", dir, QUOTE(file), (unsigned long)stat->st_nlink, stat->st_uid,
+				 stat->st_mode & 07777);
 	if (stat->st_size > CANCEL_RECORD_MAX)
 		return error_set(error, -EBADMSG, "'%s/%s' is refused: it has %lld bytes, at most %d are read",
 				 dir, QUOTE(file), (long long)stat->st_size, CANCEL_RECORD_MAX);
 	return 0;
+}
+
+/* A filesystem in user space may give less than there is; the end is there where nothing more comes. */
+static ssize_t read_expected(int fd, char *text, size_t expected)
+{
+	size_t used = 0;
+
+	for (;;) {
+		ssize_t got = file_read(fd, text + used, expected + 1 - used);
+
+		if (got < 0)
+			return got;
+		used += (size_t)got;
+		if (got == 0 || used >= expected)
+			return (ssize_t)used;
+	}
 }
 
 static ssize_t read_text(int fd, const char *dir, const char *file, char **text, size_t expected,
@@ -75,7 +105,7 @@ static ssize_t read_text(int fd, const char *dir, const char *file, char **text,
 
 	if (!room)
 		return error_system(error, -ENOMEM, "cannot read '%s/%s'", dir, QUOTE(file));
-	length = file_read(fd, room, expected + 1);
+	length = read_expected(fd, room, expected);
 	if (length < 0) {
 		free(room);
 		return error_system(error, (int)length, "cannot read '%s/%s'", dir, QUOTE(file));
@@ -95,6 +125,9 @@ ssize_t found_text(const struct cancel_spool *spool, int dir_fd, const char *dir
 		return -ENOENT;
 	if (fd == -ELOOP || fd == -EISDIR || fd == -ENXIO)
 		return refuse_kind(error, dir_fd, dir, file);
+	if (fd == -EAGAIN) /* to break it would take its holder's time: try again later, and see to the others meanwhile */
+		return error_set(error, -EACCES, "cannot open '%s/%s': somebody holds a lease (F_SETLEASE) on it", dir,
+				 QUOTE(file));
 	if (fd < 0)
 		return error_system(error, fd, "cannot open '%s/%s'", dir, QUOTE(file));
 	length = judge_file(spool, dir, file, stat, error);

@@ -129,28 +129,50 @@ static int make_dir(const struct cancel_spool *spool, int root_fd, const char *n
 	return code;
 }
 
-/* Whole or not there: written under another name, linked if absent. */
-int layout_make_file(const struct cancel_spool *spool, int root_fd, const char *name, const void *content, size_t size,
-		     mode_t mode, struct cancel_error *error)
+/* Whatever the durability: a spool whose `version` a power cut left empty would not open again. Made once, it costs once.
+ * A filesystem that cannot sync promises nothing; with durability full it is refused elsewhere. */
+static int sync_made(int fd)
 {
-	char id[CANCEL_REQUEST_ID_LENGTH + 1], draft[64];
+	return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+static int put_file(const struct cancel_spool *spool, int root_fd, int tmp_fd, const char *name, const void *content,
+		    size_t size, mode_t mode)
+{
+	char id[CANCEL_REQUEST_ID_LENGTH + 1], draft[sizeof id + sizeof DRAFT_SUFFIX];
 	int fd, code = draft_random_id(id);
 
 	if (code < 0)
-		return failed(spool, code, name, error);
-	(void)snprintf(draft, sizeof draft, DIR_TMP "/%s" DRAFT_SUFFIX, id);
-	fd = openat(root_fd, draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+		return code;
+	(void)snprintf(draft, sizeof draft, "%s" DRAFT_SUFFIX, id);
+	fd = openat(tmp_fd, draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
-		return failed(spool, -errno, name, error);
+		return -errno;
 	code = file_write_all(fd, content, size);
 	if (code == 0)
 		code = spool_adopt(spool, fd, mode);
-	if (code == 0 && renameat2(root_fd, draft, root_fd, name, RENAME_NOREPLACE) < 0)
+	if (code == 0 && size)
+		code = sync_made(fd);
+	if (code == 0 && renameat2(tmp_fd, draft, root_fd, name, RENAME_NOREPLACE) < 0)
 		code = -errno;
 	if (code == -EINVAL || code == -ENOSYS) /* a filesystem that cannot; it then has links */
-		code = linkat(root_fd, draft, root_fd, name, 0) < 0 ? -errno : 0;
+		code = linkat(tmp_fd, draft, root_fd, name, 0) < 0 ? -errno : 0;
 	file_close(fd);
-	(void)unlinkat(root_fd, draft, 0);
+	(void)unlinkat(tmp_fd, draft, 0);
+	return code;
+}
+
+/* Whole or not there: written under another name, linked if absent. In tmp/ by a descriptor and never by a path:
+ * whoever may rename in the spool could put a link to elsewhere in its place, and root would make a file there. */
+int layout_make_file(const struct cancel_spool *spool, int root_fd, const char *name, const void *content, size_t size,
+		     mode_t mode, struct cancel_error *error)
+{
+	int tmp_fd = openat(root_fd, DIR_TMP, OPEN_DIRECTORY), code;
+
+	if (tmp_fd < 0)
+		return failed(spool, -errno, DIR_TMP, error);
+	code = put_file(spool, root_fd, tmp_fd, name, content, size, mode);
+	file_close(tmp_fd);
 	return code == 0 || code == -EEXIST ? 0 : failed(spool, code, name, error);
 }
 
@@ -164,6 +186,19 @@ static int make_version(const struct cancel_spool *spool, int root_fd, struct ca
 		return failed(spool, code, FILE_VERSION, error);
 	(void)snprintf(text, sizeof text, VERSION_TEXT("%d", "%s") "\n", LAYOUT_VERSION, uuid);
 	return layout_make_file(spool, root_fd, FILE_VERSION, text, strlen(text), spool->file_mode, error);
+}
+
+/* The names of the spool's parts, and its own in its parent. Who makes in a parent that he may not read syncs all. */
+static int sync_names(const struct cancel_spool *spool, int root_fd, struct cancel_error *error)
+{
+	int fd = openat(root_fd, ".", OPEN_DIRECTORY), parent_fd = openat(root_fd, "..", OPEN_DIRECTORY), code;
+
+	code = fd < 0 ? -errno : sync_made(fd);
+	if (code == 0)
+		code = parent_fd >= 0 ? sync_made(parent_fd) : syncfs(fd) < 0 ? -errno : 0;
+	file_close(parent_fd);
+	file_close(fd);
+	return code == 0 ? 0 : failed(spool, code, "its directory", error);
 }
 
 /* Directories that others made inside would belong to them, so only the owner and root make any. */
@@ -190,9 +225,13 @@ static int make_layout(const struct cancel_spool *spool, int root_fd, const stru
 	/* Others of its group may not make it. Where it cannot be had, requests are noticed later. */
 	if (code == 0)
 		(void)bell_make(spool, root_fd);
+	/* What `version` stands for is on disk before it is, so that what is synced in there cannot vanish with a directory
+	 * above it, whoever made that and was killed. */
+	if (code == 0)
+		code = sync_names(spool, root_fd, error);
 	if (code == 0)
 		code = make_version(spool, root_fd, error);
-	return code;
+	return code == 0 ? sync_names(spool, root_fd, error) : code;
 }
 
 /* --- opening ------------------------------------------------------------------------------------------ */

@@ -233,7 +233,7 @@ int lease_take(struct cancel_spool *spool, const struct cancel_run *run, struct 
 {
 	char *text = text_of(spool, run);
 	int code = text ? take_named(spool, run, text, lease, error)
-			: error_system(error, -ENOMEM, "cannot take a lease");
+			: error_system(error, -ENOMEM, "cannot take a lease for '%s'", QUOTE(run->task_id));
 
 	free(text);
 	return code;

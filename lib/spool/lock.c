@@ -37,9 +37,11 @@ static int set_lock(int fd, short type, struct range range)
 	return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
 }
 
+/* Without O_NONBLOCK a member of the spool's group who made this file, and holds a lease on it (F_SETLEASE), would stop
+ * us for the 45 seconds that the kernel gives him. With it that is as good as a lock that he holds: EAGAIN. */
 static int open_lock_file(const struct cancel_spool *spool)
 {
-	int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC, code;
+	int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, code;
 	int fd = openat(spool->fds[SPOOL_ROOT], FILE_LOCK, flags);
 
 	if (fd >= 0 || errno != ENOENT)

@@ -191,7 +191,7 @@ static bool too_deep(json_t *value, int levels)
 	return false;
 }
 
-/* Every fault of a text has its code in jansson; what has none is memory that ran out on the way. */
+/* What has no code in jansson is memory that ran out on the way. */
 static int not_json(const json_error_t *problem, struct cancel_error *error)
 {
 	enum json_error_code code = json_error_code(problem);
@@ -202,10 +202,45 @@ static int not_json(const json_error_t *problem, struct cancel_error *error)
 			 QUOTE(problem->text));
 }
 
+struct supply {
+	const char *text;
+	size_t left;
+	bool starved; /* malloc failed meanwhile */
+};
+
+static size_t supply_byte(void *room, size_t size, void *arg)
+{
+	struct supply *supply = arg;
+
+	(void)size;
+	supply->starved |= errno == ENOMEM;
+	if (supply->starved || !supply->left)
+		return 0;
+	*(char *)room = *supply->text++;
+	supply->left--;
+	return 1;
+}
+
+/* With no memory for a longer string jansson (2.14) leaves a byte of it out, or calls it a fault of the text; and a number
+ * resets errno. So it gets byte by byte, and errno is looked at before each. */
+static json_t *load(const char *text, size_t length, json_error_t *problem)
+{
+	struct supply supply = {.text = text, .left = length};
+	json_t *json;
+
+	errno = 0;
+	json = json_load_callback(supply_byte, &supply, JSON_REJECT_DUPLICATES, problem);
+	if (!supply.starved && errno != ENOMEM)
+		return json;
+	json_decref(json);
+	*problem = (json_error_t){.line = -1};
+	return NULL;
+}
+
 static int parse_object(json_t **object, const char *text, size_t length, struct cancel_error *error)
 {
 	json_error_t problem;
-	json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+	json_t *json = load(text, length, &problem);
 
 	if (!json)
 		return not_json(&problem, error);

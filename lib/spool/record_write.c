@@ -250,7 +250,8 @@ static void put_decision(struct record_text *text, const struct cancel_request *
 	PUT(text, ", \"processed_boottime_ns\": ");
 	put_number(text, request->processed_boottime_ns);
 	PUT(text, ", \"outcome\": ");
-	put_string(text, cancel_outcome_text(request->outcome));
+	/* "none" is a word for people, and no outcome that a record has. */
+	put_string(text, request->outcome ? cancel_outcome_text(request->outcome) : NULL);
 	PUT(text, ", \"detail\": ");
 	put_string(text, request->detail);
 	PUT(text, ", \"worker\": ");

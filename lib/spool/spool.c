@@ -246,7 +246,7 @@ int cancel_spool_open(struct cancel_spool **spool, const struct cancel_spool_opt
 		return code;
 	opened = spool_new(options);
 	if (!opened)
-		return error_system(error, -ENOMEM, "cannot open a spool");
+		return error_system(error, -ENOMEM, "cannot open spool '%s'", QUOTE(path_of(options)));
 	code = open_directories(opened, error);
 	if (code < 0) {
 		cancel_spool_close(opened);

@@ -134,7 +134,8 @@ int cancel_manager_open(struct cancel_manager **manager, const struct cancel_man
 		return code;
 	opened = manager_new(options);
 	if (!opened)
-		return error_system(error, -ENOMEM, "cannot open a manager");
+		return error_system(error, -ENOMEM, "cannot open a manager of spool '%s'",
+				    options->spool && options->spool->path ? QUOTE(options->spool->path) : "by default");
 	code = begin(opened, options->spool, error);
 	if (code < 0) {
 		manager_free(opened);

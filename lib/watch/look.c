@@ -118,14 +118,20 @@ static void see_drop(struct cancel_watch *watch, const char *file, struct sight 
 		[CANCEL_DROP_UNSETTLED] = SIGHT_UNSETTLED,
 		[CANCEL_DROP_REFUSED] = SIGHT_REFUSED,
 	};
+	bool waits = clock_monotonic_ms() >= watch->locked_until_ms;
 	int code;
 
 	if (!name_of_file(file))
 		return;
 	(void)fstatat(watch->spool->fds[SPOOL_ROOT], file, &sight->stat, AT_SYMLINK_NOFOLLOW);
-	code = drop_take(watch->spool, file, &sight->request, &sight->refusal);
+	code = drop_take(watch->spool, file, waits, &sight->request, &sight->refusal);
+	/* Who holds that lock may hold them all, and there may be many drops. The first is told, the others come later. */
+	if (code == -EBUSY && waits)
+		watch->locked_until_ms = clock_monotonic_ms() + CANCEL_LOCK_WAIT_MS;
 	if (code >= 0)
 		sight->kind = kinds[code];
+	else if (code == -EBUSY && !waits)
+		sight->kind = SIGHT_UNSETTLED;
 	else if (code != -ENOENT) /* another watcher took it in */
 		fail(sight, code);
 }

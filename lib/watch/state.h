@@ -69,6 +69,7 @@ struct cancel_watch {
 	bool is_gone; /* inotify said that a directory was removed, moved or unmounted */
 	bool is_lost; /* nothing usable stands at the path */
 	bool is_deaf; /* the descriptor does not tell of hints, until the next dispatch */
+	int64_t locked_until_ms; /* somebody holds a lock of the spool, perhaps all of them: none is waited for before this */
 	char rescan_why[CANCEL_ERROR_TEXT_MAX]; /* not empty: report RESCANNED when all rounds are done */
 
 	/* During a dispatch. */

@@ -7,7 +7,6 @@
  * only); a face that is no subreaper, or kills all of its children; a tree that is left when its command has
  * died; an end that is tried so many times, however long each takes.
  */
-#include "asking.h"
 #include "holder.h"
 #include "run_case.h"
 
@@ -288,92 +287,4 @@ Test(run_kill, a_lock_that_nobody_gives_back_does_not_hold_up_the_end_for_long)
 	holder_drop();
 	cancel_spool_close(spool);
 	run_expect_all_gone();
-}
-
-/* --- at each of its calls -------------------------------------------------------------------------- */
-
-/* Those by which the supervisor changes something. After its fork the face makes none of them, so that one of
- * the two dies and not both; the command is not traced. */
-static const char *const calls[] = {
-	"prctl",  "setpgid", "signalfd4", "mkdir",  "mkdirat", "linkat",     "renameat2",         "unlinkat",
-	"unlink", "rmdir",   "clone",     "clone3", "fcntl",   "pidfd_open", "pidfd_send_signal", "openat",
-	"write",  "futex",   "mmap",
-};
-
-enum {
-	SHARE = 6, /* from the third occurrence on one in so many is met */
-};
-
-static void start_killed_at(const char *call, int number)
-{
-	char trace[48], inject[96];
-
-	(void)snprintf(trace, sizeof(trace), "trace=%s", call);
-	(void)snprintf(inject, sizeof(inject), "inject=%s:signal=SIGKILL:when=%d", call, number);
-	RUN_START_BY("strace", "-f", "-b", "execve", "-E", "LSAN_OPTIONS=detect_leaks=0", "-o",
-		     tool_path("trace"), "-e", trace, "-e", inject, RUN_BINARY, "run", "-q", "--grace",
-		     "50ms", "task", "--", HOSTILE, "orphan");
-}
-
-static bool is_ready_or_over(void *arg)
-{
-	(void)arg;
-	return process_wait_out(&run_process, "ready\n", 0) || run_process.pid == 0;
-}
-
-/* It is stopped, or nobody says that it was. */
-static void judge(const char *call, int number)
-{
-	enum cancel_lookup state = asking_lookup(tool_dir.path, "task");
-
-	cr_assert(tree_wait(NULL, 0), "%s %d: left alive: %s", call, number, tree_text());
-	cr_assert(tool.exit_code == RUN_CANCELLED || tool.exit_code == RUN_FAILED || tool.exit_code == KILLED,
-		  "%s %d: exit code %d, err: %s", call, number, tool.exit_code, tool.err);
-	cr_assert(tool.exit_code != RUN_CANCELLED || state == CANCEL_LOOKUP_PROCESSED,
-		  "%s %d: not decided, err: %s", call, number, tool.err);
-	if (state == CANCEL_LOOKUP_PROCESSED)
-		run_expect_record("task", CANCEL_OUTCOME_STOPPED, "killed by SIGKILL after AGE");
-}
-
-/* Returns whether anybody was killed. */
-static bool kill_at(const char *call, int number)
-{
-	start_killed_at(call, number);
-	cr_assert(wait_until(is_ready_or_over, NULL, PROCESS_TIMEOUT_MS), "%s %d: %s", call, number,
-		  tree_text());
-	run_ask("task");
-	run_finish();
-	judge(call, number);
-	tool_run(WORDS(CANCELREQ, "-q", "--reset", "task"), NULL);
-	tool_expect_exit(0);
-	tool_run(WORDS("grep", "-q", "killed by SIGKILL", tool_path("trace")), NULL);
-	return tool.exit_code == 0;
-}
-
-static void skip_without_strace(void)
-{
-	tool_run(WORDS("strace", "-f", "-b", "execve", "-o", "/dev/null", "true"), NULL);
-	if (tool.exit_code != 0)
-		cr_skip_test("strace cannot run here: %s", tool.err);
-}
-
-Test(run_kill, wherever_it_is_killed_nothing_is_left_and_no_request_is_lost)
-{
-	int killed = 0;
-
-	bool has_groups = run_has_groups();
-
-	skip_without_strace();
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		int number = 1;
-
-		/* The face makes these too then, and both die at them, which nothing is promised for. */
-		if (!has_groups && strncmp(calls[i], "pidfd_", 6) == 0)
-			continue;
-
-		for (; kill_at(calls[i], number); killed++)
-			number += number < 3 ? 1 : SHARE;
-	}
-	cr_assert_gt(killed, has_groups ? 30 : 20);
-	(void)printf("run_kill: killed at %d calls\n", killed);
 }

@@ -1,37 +1,23 @@
-/* A spool in a state in which an operation is about to be broken, and questions about it afterwards. The
- * names are the test's: TASK is what is operated on, "beside" is pending and nobody touches it. */
+/* A spool in a state in which an operation is about to be broken, and questions about it afterwards: the
+ * states and the checks of tests/support/scenario.h, as assertions of Criterion. TASK is what is operated on,
+ * "beside" is pending and nobody touches it. */
 #ifndef FAULT_SCENE_H
 #define FAULT_SCENE_H
 
-#include "spool_dir.h"
-
-#include <cancel/cancel.h>
+#include "scenario_trial.h"
 
 #include <stdbool.h>
 
 #define DRIVE       BUILD_DIR "/tests/drive/drive"
 #define CANCELREQ   BUILD_DIR "/bin/cancelreq"
 #define CANCELWATCH BUILD_DIR "/bin/cancelwatch"
-#define TASK        "task"
-#define GROUP       TASK "-group" /* a further id that the runs of TASK listen to */
-#define RUN         "run"         /* their id */
-#define DROP_REASON "dropped"
-#define OLD_ID      "000000000000000000000000000001d0"
+#define TASK        SCENARIO_TASK
+#define GROUP       SCENARIO_GROUP
+#define RUN         SCENARIO_RUN
+#define DROP_REASON SCENARIO_DROP_REASON
 
-enum {
-	DROP_LIFE_S = 200 * 86400, /* longer than that of what is asked for */
-};
-
-struct scene {
-	struct spool_dir dir;
-	struct cancel_spool *spool;
-	struct cancel_error error;
-	char accepted[CANCEL_REQUEST_ID_LENGTH + 1]; /* of TASK: the request that must not be lost */
-	char beside[CANCEL_REQUEST_ID_LENGTH + 1];
-	const char *where; /* what was broken, for messages */
-};
-
-extern struct scene scene;
+/* `accepted` is TASK's: the request that must not be lost. `where` says what was broken, for messages. */
+extern struct scenario_trial scene;
 
 /* A private directory, without a spool; and away with it. */
 void scene_make(void);
@@ -51,8 +37,6 @@ void scene_second(void);  /* one was decided, and the next is pending */
 void scene_litter(void);  /* a decider was killed between its two steps */
 void scene_expired(void); /* pending and past its expiry; "task2" too */
 void scene_drop(void);
-void scene_drop_on_pending(void);
-void scene_group(void); /* one is pending for GROUP */
 
 /* Asking and deciding TASK, which must not fail here. */
 int scene_ask(const char *task, char id[CANCEL_REQUEST_ID_LENGTH + 1]);
@@ -63,12 +47,7 @@ int scene_look(struct cancel_request *found);
 bool scene_is_accepted(const struct cancel_request *found);
 
 /* The next run of TASK begins, and ends as stopped. */
-struct scene_run {
-	bool stopped;                          /* at its start */
-	char id[CANCEL_REQUEST_ID_LENGTH + 1]; /* by this request; else "" */
-	int decided;                           /* so many requests by its end */
-};
-struct scene_run scene_run_next(bool thread);
+struct scenario_next_run scene_run_next(void);
 /* No run is alive. */
 void scene_check_no_runs(void);
 int scene_count(const char *folder);

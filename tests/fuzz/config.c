@@ -2,21 +2,12 @@
  * what a rule makes of a hostile request is what its text says. */
 #include "config.h"
 
+#include "fuzzing.h"
+
 #include "rule_list.h"
 #include "rule_match.h"
 
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void check_read(const struct cancel_config *config)
 {

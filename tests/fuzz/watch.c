@@ -2,17 +2,7 @@
  */
 #include "dirwatch.h"
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "fuzzing.h"
 
 static void check_event(const struct dirwatch_event *event, const unsigned char *bytes, size_t taken)
 {

@@ -122,7 +122,7 @@ static bool same_files(const struct scenario_files *one, const struct scenario_f
 
 /* --- a trial ------------------------------------------------------------------------------------------ */
 
-static void open_spool(struct scenario_trial *trial)
+void scenario_open(struct scenario_trial *trial)
 {
 	struct cancel_spool_options options;
 
@@ -132,11 +132,12 @@ static void open_spool(struct scenario_trial *trial)
 	options.durability = trial->scenario->durability;
 	scenario_require(trial, cancel_spool_open(&trial->spool, &options, &trial->error) == 0,
 			 "opening the spool");
+	scenario_use_way(trial->spool, trial->scenario->way);
 }
 
 /* The first pass of all looks into every file. Whether a run just began or ended makes a program look once
  * more, and what is broken must not depend on how long ago that was. */
-static void settle(struct scenario_trial *trial)
+void scenario_settle(struct scenario_trial *trial)
 {
 	const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
 	struct cancel_sweep_result result;
@@ -150,8 +151,8 @@ static void settle(struct scenario_trial *trial)
 
 static void prepare(struct scenario_trial *trial)
 {
-	open_spool(trial);
-	settle(trial);
+	scenario_open(trial);
+	scenario_settle(trial);
 	scenario_require(trial, scenario_ask(trial, SCENARIO_BESIDE, trial->beside) == CANCEL_REQUESTED,
 			 "asking");
 	trial->scenario->prepare(trial);
@@ -159,7 +160,7 @@ static void prepare(struct scenario_trial *trial)
 	trial->processed = scenario_list(trial, "processed");
 }
 
-bool scenario_begin(struct scenario_trial *trial, const struct scenario *scenario)
+void scenario_begin(struct scenario_trial *trial, const struct scenario *scenario)
 {
 	*trial = (struct scenario_trial){.scenario = scenario, .where = scenario->name};
 	trial->result =
@@ -168,7 +169,6 @@ bool scenario_begin(struct scenario_trial *trial, const struct scenario *scenari
 	spool_dir_make(&trial->dir);
 	if (!scenario->makes_spool)
 		prepare(trial);
-	return true;
 }
 
 void scenario_end(struct scenario_trial *trial)
@@ -311,7 +311,7 @@ static void accept_claimed(struct scenario_trial *trial)
 static void open_anew(struct scenario_trial *trial)
 {
 	cancel_spool_close(trial->spool);
-	open_spool(trial);
+	scenario_open(trial);
 	if (trial->scenario->makes_spool)
 		(void)scenario_ask(trial, SCENARIO_BESIDE, trial->beside);
 }

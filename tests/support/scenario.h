@@ -3,97 +3,26 @@
  *
  * A trial is one such operation, broken in one way:
  *
- *     scenario_begin(&trial, scenario);                      its spool, in that state, in memory
+ *     scenario_begin(&trial, scenario);         its spool, in that state, in memory
  *     trial.where = "request, killed at linkat 1";
- *     tracer_fork(..., scenario_operate, &trial, -1)         or tracer_exec(scenario->words,
- * scenario_environment(&trial)) scenario_check(&trial, scenario_ended(&trial, tracer_status(...)));
+ *     tracer = tracer_fork(&options, scenario_operate, &trial, -1);
+ *     or       tracer_exec(&options, scenario_words(scenario), scenario_environment(&trial), -1);
+ *     ...
+ *     scenario_check(&trial, scenario_ended(&trial, tracer_status(tracer)));
  *     scenario_end(&trial);
  *
- * The names are fixed: SCENARIO_TASK is what is operated on, SCENARIO_BESIDE is pending, and nobody touches
- * it. No Criterion here: what does not hold is a violation of the campaign. */
+ * No Criterion here: what does not hold is a violation of the campaign. */
 #ifndef SUPPORT_SCENARIO_H
 #define SUPPORT_SCENARIO_H
 
-#include "spool_dir.h"
+#include "scenario_trial.h"
+#include "scenario_way.h"
 
-#include <cancel/cancel.h>
-
-#include <stdbool.h>
-#include <stddef.h>
 #include <sys/syscall.h>
-
-#define SCENARIO_TASK   "task"
-#define SCENARIO_RUN    "run"                  /* the id of its runs */
-#define SCENARIO_GROUP  SCENARIO_TASK "-group" /* a further id that its runs listen to */
-#define SCENARIO_BESIDE "beside"
 
 /* What scenario_operate calls just before the operation and just after it, and nothing else calls: what is to
  * be broken is between the two. A program has none; it is broken from its first call to its last. */
 #define SCENARIO_MARK SYS_getppid
-
-enum {
-	SCENARIO_FILES_MAX = 16,
-	SCENARIO_FILE_SIZE = 64,
-	SCENARIO_CLAIMS_MAX = 8,
-};
-
-/* What a process was told, so that somebody relies on it. */
-struct scenario_claim {
-	enum {
-		SCENARIO_TOLD_REQUESTED,       /* this request stands, and is new */
-		SCENARIO_TOLD_ALREADY_PENDING, /* this request stands */
-		SCENARIO_TOLD_DECIDED,         /* you decided it, with this outcome */
-		SCENARIO_TOLD_ALREADY_DECIDED, /* somebody else had */
-		SCENARIO_TOLD_STOPPED,         /* this request stops your run */
-		SCENARIO_TOLD_RESET,           /* there is nothing of this name any more */
-	} what;
-	char task[16]; /* which name of the spool */
-	char id[CANCEL_REQUEST_ID_LENGTH + 1];
-	enum cancel_outcome outcome;
-};
-
-/* What the operation said, in memory that is shared with its process. */
-struct scenario_result {
-	bool returned;             /* it did: it was not killed before */
-	int code;                  /* 0 done, 1 the answer is no, or a negative errno */
-	struct cancel_error error; /* with that */
-	struct scenario_claim claims[SCENARIO_CLAIMS_MAX];
-	int claim_count;
-	int descriptors; /* more than before it are open when it has ended; a run that has begun holds its
-			    lease */
-};
-
-/* The names of the files in a folder, sorted. */
-struct scenario_files {
-	char names[SCENARIO_FILES_MAX][SCENARIO_FILE_SIZE];
-	size_t count;
-};
-
-struct scenario;
-
-struct scenario_trial {
-	const struct scenario *scenario;
-	const char *where; /* what was broken, for messages; the scenario's name until it is set */
-	struct spool_dir dir;
-	struct cancel_spool
-		*spool; /* open in the campaign's process too, so that a forked one need not open it */
-	struct cancel_error error;
-	struct scenario_result *result;
-	char accepted[CANCEL_REQUEST_ID_LENGTH +
-		      1];                          /* the request that must not be lost; "": there is none */
-	char former[CANCEL_REQUEST_ID_LENGTH + 1]; /* the one that was decided before it; or "" */
-	char beside[CANCEL_REQUEST_ID_LENGTH + 1];
-	struct scenario_files pending, processed; /* before */
-	void *set_up;                             /* of the operation */
-};
-
-/* How it ended. */
-enum scenario_how {
-	SCENARIO_DONE,
-	SCENARIO_NO,     /* the answer is no */
-	SCENARIO_FAILED, /* it said why */
-	SCENARIO_KILLED,
-};
 
 struct scenario {
 	const char *name;
@@ -108,6 +37,7 @@ struct scenario {
 	/* What is this scenario's own. */
 	void (*check)(struct scenario_trial *trial, enum scenario_how how);
 	enum cancel_durability durability;
+	enum scenario_way way;
 	bool makes_spool; /* there is none before */
 	bool publishes;   /* after a failure pending/ and processed/ are as they were */
 	bool has_threads; /* which calls it makes, and in which order, differs from time to time */
@@ -121,8 +51,8 @@ extern const struct scenario scenarios[];
 extern const int scenario_count;
 const struct scenario *scenario_named(const char *name); /* aborts when there is none */
 
-/* A spool in the scenario's state; false, and a violation is counted, if that fails. */
-bool scenario_begin(struct scenario_trial *trial, const struct scenario *scenario);
+/* A spool in the scenario's state. Aborts where that cannot be made. */
+void scenario_begin(struct scenario_trial *trial, const struct scenario *scenario);
 
 /* The operation, in a process that was forked for it: for tracer_fork. Exit code as of our programs: 0 done,
  * 1 no, 3 failed. */
@@ -187,7 +117,7 @@ int scenario_decide(struct scenario_trial *trial, const char *id, enum cancel_ou
 const char *scenario_path(const struct scenario_trial *trial, const char *file);
 struct scenario_files scenario_list(const struct scenario_trial *trial, const char *folder);
 
-void scenario_claim(struct scenario_trial *trial, int what, const char *task, const char *id,
+void scenario_claim(struct scenario_trial *trial, enum scenario_told what, const char *task, const char *id,
 		    enum cancel_outcome outcome);
 
 #endif

@@ -1,8 +1,9 @@
 #include "scenario_parts.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* --- pieces ------------------------------------------------------------------------------------------- */
 
@@ -91,12 +92,44 @@ static int check_entry(void *arg, const struct cancel_list_entry *entry)
 	return 0;
 }
 
+/* As it is, because the library passes over what may still be being written. */
+static void check_text(struct scenario_trial *trial, const char *file)
+{
+	static char text[CANCEL_RECORD_MAX];
+	struct cancel_request request;
+	struct cancel_error error = {0};
+	int fd = open(scenario_path(trial, file), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	int code;
+
+	if (fd >= 0)
+		(void)close(fd);
+	cancel_request_init(&request);
+	code = cancel_request_parse(&request, text, length < 0 ? 0 : (size_t)length, &error);
+	(void)scenario_expect_whole(trial, code == 0, "%s has %d bytes: %s", file, (int)length, error.text);
+	cancel_request_clear(&request);
+}
+
+static void check_texts(struct scenario_trial *trial, const char *folder)
+{
+	struct scenario_files files = scenario_list(trial, folder);
+
+	for (size_t i = 0; i < files.count; i++) {
+		char file[SCENARIO_FILE_SIZE + 16];
+
+		(void)snprintf(file, sizeof(file), "%s/%s", folder, files.names[i]);
+		check_text(trial, file);
+	}
+}
+
 /* DESIGN.md, invariant 1 */
 void scenario_check_whole(struct scenario_trial *trial)
 {
 	int code;
 
 	check_tmp(trial);
+	check_texts(trial, "pending");
+	check_texts(trial, "processed");
 	code = cancel_spool_list(trial->spool, CANCEL_LIST_ALL, check_entry, trial, &trial->error);
 	(void)scenario_expect(trial, code == 0, "listing: %s", code < 0 ? trial->error.text : "");
 }
@@ -185,8 +218,9 @@ static bool claim_holds(const struct scenario_claim *claim, int code, const stru
 		return same && has_outcome(code, found, claim->outcome);
 	case SCENARIO_TOLD_RESET:
 		return code == CANCEL_LOOKUP_NONE;
-	case SCENARIO_TOLD_REQUESTED:
 	case SCENARIO_TOLD_ALREADY_PENDING:
+		return same && code == CANCEL_LOOKUP_PENDING;
+	case SCENARIO_TOLD_REQUESTED:
 	case SCENARIO_TOLD_ALREADY_DECIDED:
 	case SCENARIO_TOLD_STOPPED:
 		break;
@@ -289,9 +323,10 @@ void check_dead(struct scenario_trial *trial, enum scenario_how how)
 	struct cancel_request found;
 	int code = scenario_look(trial, &found);
 
-	(void)how;
 	expect(trial, code != CANCEL_LOOKUP_PENDING || !is_accepted(trial, &found),
 	       "the decided request dead", code, &found);
+	if (how == SCENARIO_DONE && !strcmp(trial->scenario->operation, "request"))
+		expect(trial, is_new(code, &found), "the new request", code, &found);
 	cancel_request_clear(&found);
 }
 
@@ -387,6 +422,26 @@ void check_taken_in(struct scenario_trial *trial, enum scenario_how how)
 	expect(trial, code == CANCEL_LOOKUP_PENDING && !strcmp(found.reason, SCENARIO_DROP_REASON),
 	       "the drop's request", code, &found);
 	(void)scenario_expect(trial, found.expires_in_s == SCENARIO_DROP_LIFE_S, "the drop's terms are lost");
+	cancel_request_clear(&found);
+}
+
+/* The drop is decided, or its request is pending, and not both. DESIGN.md, invariant 18 */
+void check_decided_drop(struct scenario_trial *trial, enum scenario_how how)
+{
+	struct cancel_request found;
+	bool decided, pending;
+	int code;
+
+	finish_intake(trial);
+	code = scenario_look(trial, &found);
+	decided = has_outcome(code, &found, CANCEL_OUTCOME_STOPPED);
+	pending = code == CANCEL_LOOKUP_PENDING;
+	expect(trial, (decided || pending) && !strcmp(found.reason, SCENARIO_DROP_REASON),
+	       "the drop's request", code, &found);
+	(void)scenario_expect_once(trial,
+				   !pending || !scenario_exists(trial, "processed/" SCENARIO_TASK ".json"),
+				   "the drop was decided, and is pending");
+	expect(trial, how != SCENARIO_DONE || decided, "the drop's request decided", code, &found);
 	cancel_request_clear(&found);
 }
 

@@ -2,14 +2,7 @@
 
 #include <string.h>
 
-/* The next run begins, and ends as stopped. */
-struct next_run {
-	bool stopped;                          /* at its start */
-	char id[CANCEL_REQUEST_ID_LENGTH + 1]; /* by this request; else "" */
-	int decided;                           /* so many requests by its end */
-};
-
-static void note_why(struct scenario_trial *trial, struct cancel_task *task, struct next_run *run)
+static void note_why(struct scenario_trial *trial, struct cancel_task *task, struct scenario_next_run *run)
 {
 	struct cancel_why why;
 
@@ -20,10 +13,10 @@ static void note_why(struct scenario_trial *trial, struct cancel_task *task, str
 		(void)strcpy(run->id, why.request->request_id);
 }
 
-static struct next_run run_next(struct scenario_trial *trial)
+struct scenario_next_run scenario_run_next(struct scenario_trial *trial)
 {
 	struct cancel_manager *manager = scenario_manager(trial, false);
-	struct next_run run = {.stopped = false};
+	struct scenario_next_run run = {.stopped = false};
 	struct cancel_task *task = NULL;
 	int code;
 
@@ -60,7 +53,7 @@ static void check_leases_left(struct scenario_trial *trial)
 
 static void expect_next(struct scenario_trial *trial, bool stopped)
 {
-	struct next_run next = run_next(trial);
+	struct scenario_next_run next = scenario_run_next(trial);
 
 	/* DESIGN.md, invariant 10 */
 	(void)scenario_expect(trial, next.stopped == stopped, "the next run is %sstopped",
@@ -97,6 +90,7 @@ void check_run_free(struct scenario_trial *trial, enum scenario_how how)
 enum {
 	MAY_BE_PENDING = 1,
 	MAY_BE_DECIDED = 2,
+	MAY_BE_FAILED = 4, /* decided so, because its manager was closed before it ended */
 };
 
 static void check_once(struct scenario_trial *trial)
@@ -116,7 +110,9 @@ static void check_request_of_run(struct scenario_trial *trial, int allowed, enum
 	struct cancel_request found;
 	int code = scenario_look(trial, &found);
 	bool pending = code == CANCEL_LOOKUP_PENDING;
-	bool decided = code == CANCEL_LOOKUP_PROCESSED && found.outcome == outcome;
+	bool decided = code == CANCEL_LOOKUP_PROCESSED &&
+		       (found.outcome == outcome ||
+			(allowed & MAY_BE_FAILED && found.outcome == CANCEL_OUTCOME_FAILED));
 
 	(void)scenario_expect_kept(
 		trial,
@@ -186,14 +182,15 @@ void check_run_asked(struct scenario_trial *trial, enum scenario_how how)
 	(void)scenario_expect(trial, how != SCENARIO_NO, "the run was not stopped");
 	if (how == SCENARIO_DONE)
 		expect_stop_told(trial);
-	check_request_of_run(trial, allowed_after(how), CANCEL_OUTCOME_STOPPED);
+	check_request_of_run(trial, allowed_after(how) | (how == SCENARIO_FAILED ? MAY_BE_FAILED : 0),
+			     CANCEL_OUTCOME_STOPPED);
 	check_leases(trial, how);
 }
 
 /* A member's record may be there or not; the group's request stays and stops all. DESIGN.md, invariant 39 */
 void check_run_of_group(struct scenario_trial *trial, enum scenario_how how)
 {
-	struct next_run next = run_next(trial);
+	struct scenario_next_run next = scenario_run_next(trial);
 	struct cancel_request found;
 	int code;
 

@@ -11,7 +11,7 @@ enum {
 	WATCH_TIMEOUT_MS = 30000,
 };
 
-void scenario_claim(struct scenario_trial *trial, int what, const char *task, const char *id,
+void scenario_claim(struct scenario_trial *trial, enum scenario_told what, const char *task, const char *id,
 		    enum cancel_outcome outcome)
 {
 	struct scenario_result *result = trial->result;
@@ -403,7 +403,7 @@ int operate_run_threaded(struct scenario_trial *trial)
 	return run_through(trial, true);
 }
 
-void scenario_tear_down(struct scenario_trial *trial)
+void scenario_end_set_up(struct scenario_trial *trial)
 {
 	struct run_use *use = trial->set_up;
 
@@ -413,6 +413,11 @@ void scenario_tear_down(struct scenario_trial *trial)
 		(void)cancel_manager_close(use->manager);
 	free(use);
 	trial->set_up = NULL;
+}
+
+void scenario_tear_down(struct scenario_trial *trial)
+{
+	scenario_end_set_up(trial);
 	cancel_spool_close(trial->spool);
 	trial->spool = NULL;
 }

@@ -4,9 +4,7 @@
 
 #include "scenario.h"
 
-#define SCENARIO_REASON      "because"
-#define SCENARIO_DROP_REASON "dropped"
-#define SCENARIO_OLD_ID      "000000000000000000000000000001d0"
+#define SCENARIO_OLD_ID "000000000000000000000000000001d0"
 
 enum {
 	SCENARIO_DROP_LIFE_S = 200 * 86400, /* longer than that of what is asked for */
@@ -42,7 +40,8 @@ int operate_watch(struct scenario_trial *trial); /* until it has seen the task *
 /* Runs listen to SCENARIO_TASK, to SCENARIO_RUN of it and to SCENARIO_GROUP. */
 int set_up_manager(struct scenario_trial *trial);
 int set_up_manager_threaded(struct scenario_trial *trial);
-int set_up_asked_run(struct scenario_trial *trial); /* it has begun, and then somebody asked */
+int set_up_asked_run(struct scenario_trial *trial);     /* it has begun, and then somebody asked */
+void scenario_end_set_up(struct scenario_trial *trial); /* what is left of that */
 int operate_begin(struct scenario_trial *trial);
 int operate_checkpoint(struct scenario_trial *trial);
 int operate_end(struct scenario_trial *trial);          /* as stopped */
@@ -60,6 +59,7 @@ void check_withdrawn(struct scenario_trial *trial, enum scenario_how how);
 void check_expired(struct scenario_trial *trial, enum scenario_how how);
 void check_reset(struct scenario_trial *trial, enum scenario_how how);
 void check_taken_in(struct scenario_trial *trial, enum scenario_how how);
+void check_decided_drop(struct scenario_trial *trial, enum scenario_how how);
 void check_merged(struct scenario_trial *trial, enum scenario_how how);
 void check_found(struct scenario_trial *trial, enum scenario_how how);
 void check_found_drop(struct scenario_trial *trial, enum scenario_how how);
@@ -83,6 +83,13 @@ void scenario_check_beside(struct scenario_trial *trial);
 void scenario_check_no_runs(struct scenario_trial *trial);
 void scenario_check_works(struct scenario_trial *trial);
 void scenario_check_claims(struct scenario_trial *trial);
+
+/* The next run begins, and ends as stopped. */
+struct scenario_next_run scenario_run_next(struct scenario_trial *trial);
+
+/* Open the trial's spool, making what is missing of it; and have a first sweep look into every file. */
+void scenario_open(struct scenario_trial *trial);
+void scenario_settle(struct scenario_trial *trial);
 
 bool scenario_exists(const struct scenario_trial *trial, const char *file);
 struct cancel_manager *scenario_manager(struct scenario_trial *trial,

@@ -9,16 +9,19 @@
 	{                              \
 		__VA_ARGS__, NULL      \
 	}
-#define CANCELREQ    SCENARIO_CANCELREQ
-#define CANCELWATCH  SCENARIO_CANCELWATCH
-#define TASK         SCENARIO_TASK
-#define FILE_SYNCED  .durability = CANCEL_DURABILITY_FILE
-#define FULLY_SYNCED .durability = CANCEL_DURABILITY_FULL
+#define CANCELREQ   SCENARIO_CANCELREQ
+#define CANCELWATCH SCENARIO_CANCELWATCH
+#define TASK        SCENARIO_TASK
+#define FILE_SYNCED .durability = CANCEL_DURABILITY_FILE
 
 const struct scenario scenarios[] = {
 	{"request", "request", state_nothing, operate_request, .check = check_asked, .publishes = true},
 	{"request, synced", "request", state_nothing, operate_request, .check = check_asked, FILE_SYNCED,
 	 .publishes = true},
+	{"request by a named draft", "request", state_nothing, operate_request, .check = check_asked,
+	 .publishes = true, .way = SCENARIO_WAY_NAMED},
+	{"request by a named draft and a link", "request", state_nothing, operate_request,
+	 .check = check_asked, .publishes = true, .way = SCENARIO_WAY_LINKED},
 	{"request for longer", "request", state_pending, operate_request_longer, .check = check_longer,
 	 .publishes = true},
 	{"request over an expired one", "request", state_expired, operate_request, .check = check_replaced},
@@ -37,6 +40,7 @@ const struct scenario scenarios[] = {
 	{"sweep that puts back", "sweep", state_drop_left, operate_sweep, .check = check_taken_in},
 	{"intake", "intake", state_drop, operate_intake, .check = check_taken_in},
 	{"intake that merges", "intake", state_drop_on_pending, operate_intake, .check = check_merged},
+	{"decide a drop", "decide", state_drop, operate_decide, .check = check_decided_drop},
 	{"look at a request", "look", state_pending, operate_look, .check = check_found},
 	{"look at a drop", "look", state_drop, operate_look, .check = check_found_drop},
 	{"look at a decision", "look", state_litter, operate_look, .check = check_found_decided},

@@ -3,7 +3,7 @@
 #define SUPPORT_SPOOL_DIR_H
 
 struct spool_dir {
-	char root[32]; /* mode 0700, under /dev/shm; for configuration files and the like */
+	char root[32]; /* mode 0700, under /dev/shm, or $CANCEL_TEST_PLACE, a short path; for configuration files and the like */
 	char path[48]; /* root/spool: where the spool goes; not made yet */
 };
 

@@ -1,7 +1,8 @@
 /* Processes stopped at each of their system calls: counted, failed, cut short, killed, held or written down.
  *
- * By ptrace(2), from one thread: who starts a tracer drives it. x86-64 only; tracer_works() says whether it can be
- * done here. All threads and children of the process are followed, in any order that the kernel lets them run. */
+ * By ptrace(2), from one thread: who starts a tracer drives it. x86-64 only; tracer_works() says whether it
+ * can be done here. All threads and children of the process are followed, in any order that the kernel lets
+ * them run. */
 #ifndef SUPPORT_TRACER_H
 #define SUPPORT_TRACER_H
 
@@ -15,11 +16,11 @@ struct tracer;
 struct tracer_call {
 	struct tracer *tracer;
 	pid_t thread;
-	pid_t process;         /* whose thread it is */
-	int index;             /* 0 for the first call of all that are traced, in the order of entering */
-	long number;           /* SYS_... */
+	pid_t process; /* whose thread it is */
+	int index;     /* 0 for the first call of all that are traced, in the order of entering */
+	long number;   /* SYS_... */
 	uint64_t arguments[6];
-	int64_t result;        /* when it has returned: as the kernel gives it, -errno for a failure */
+	int64_t result; /* when it has returned: as the kernel gives it, -errno for a failure */
 };
 
 /* What to do with a call that a thread is about to make. */
@@ -47,9 +48,10 @@ struct tracer_options {
 
 bool tracer_works(void);
 
-/* Start a child that calls body(arg) and exits with what that returns: traced from its first call on. Its standard
- * output and error go to `output`, a descriptor, or where ours go if that is -1. */
-struct tracer *tracer_fork(const struct tracer_options *options, int (*body)(void *arg), void *arg, int output);
+/* Start a child that calls body(arg) and exits with what that returns: traced from its first call on. Its
+ * standard output and error go to `output`, a descriptor, or where ours go if that is -1. */
+struct tracer *tracer_fork(const struct tracer_options *options, int (*body)(void *arg), void *arg,
+			   int output);
 
 /* Start a program, as in process.h; traced from the first call after its execve on. */
 struct tracer *tracer_exec(const struct tracer_options *options, const char *const *arguments,
@@ -75,8 +77,8 @@ void tracer_signal(struct tracer *tracer, int signal);
 /* Kill what is left, and free it. */
 void tracer_end(struct tracer *tracer);
 
-/* Memory of the calling process, during entering and returned: how much was read, up to `size`; -1 for a bad address.
- * tracer_text reads up to the NUL. */
+/* Memory of the calling process, during entering and returned: how much was read, up to `size`; -1 for a bad
+ * address. tracer_text reads up to the NUL. */
 ssize_t tracer_read(const struct tracer_call *call, uint64_t address, void *into, size_t size);
 bool tracer_text(const struct tracer_call *call, uint64_t address, char *into, size_t size);
 

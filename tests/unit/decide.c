@@ -341,3 +341,22 @@ Test(decide, repair_reset_keeps_the_processed_record_while_litter_stands)
 	EXPECT(CANCEL_LOOKUP_PROCESSED, lookup("a", NULL));
 	EXPECT(0, check("a", NULL, NULL));
 }
+
+Test(decide, what_was_decided_is_known_though_something_else_stands_in_pending)
+{
+	EXPECT(CANCEL_REQUESTED, ask("a", NULL, NULL, id));
+	EXPECT(CANCEL_DECIDED, decide("a", NULL, id, CANCEL_OUTCOME_STOPPED));
+	cr_assert_eq(mkfifo(at("pending/a.json"), 0600), 0);
+	EXPECT(CANCEL_ALREADY_DECIDED, decide_in(&found, id, CANCEL_OUTCOME_FAILED, NULL));
+	cr_assert_eq(found.outcome, CANCEL_OUTCOME_STOPPED);
+	EXPECT(CANCEL_ALREADY_DECIDED, decide("a", NULL, id, CANCEL_OUTCOME_FAILED));
+	EXPECT(-EBADMSG, decide("a", NULL, NULL, CANCEL_OUTCOME_FAILED));
+}
+
+Test(decide, nothing_is_pending_while_its_file_is_being_written)
+{
+	put("pending/a.json", "");
+	EXPECT(-ENOENT, decide("a", NULL, NULL, CANCEL_OUTCOME_STOPPED));
+	EXPECT_WORDS("still being written");
+	cr_assert(there("pending/a.json"));
+}

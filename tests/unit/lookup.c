@@ -36,18 +36,22 @@ Test(lookup, each_state_is_told_with_its_record)
 	EXPECT(CANCEL_LOOKUP_PROCESSED, cancel_spool_lookup(spool, "a", NULL, NULL, &error));
 }
 
+/* Bytes between the members are nobody's. */
+static bool is_empty(const struct cancel_request *request)
+{
+	return !request->task_id && !request->reason && !request->request_id[0] && !request->requested_at_us &&
+	       request->requester.pid == -1 && !request->json && !request->storage;
+}
+
 Test(lookup, none_and_failures_leave_the_request_alone)
 {
-	struct cancel_request before;
-
-	memcpy(&before, &found, sizeof(before));
 	EXPECT(CANCEL_LOOKUP_NONE, lookup("a", NULL));
-	cr_assert_eq(memcmp(&before, &found, sizeof(before)), 0);
+	cr_assert(is_empty(&found));
 	cr_assert_eq(mkfifo(at("pending/a.json"), 0600), 0);
 	EXPECT(-EBADMSG, lookup("a", NULL));
-	cr_assert_eq(memcmp(&before, &found, sizeof(before)), 0);
+	cr_assert(is_empty(&found));
 	EXPECT(-EBADMSG, check("a", NULL, NULL));
-	cr_assert_eq(memcmp(&before, &found, sizeof(before)), 0);
+	cr_assert(is_empty(&found));
 }
 
 Test(lookup, a_failure_leaves_the_mark_alone)
@@ -338,4 +342,42 @@ Test(lookup, having_no_descriptor_left_is_a_failure_and_not_no)
 {
 	EXPECT(CANCEL_REQUESTED, ask("a", NULL, NULL, NULL));
 	cr_assert_eq(in_child_as(0, exhaust_and_look, NULL), 1);
+}
+
+static void ask_the_run_for_later(int64_t delay_us)
+{
+	struct cancel_request request;
+
+	cancel_request_init(&request);
+	request.task_id = "a";
+	request.run = "r";
+	request.cancel_at_us = clock_realtime_us() + delay_us;
+	EXPECT(CANCEL_REQUESTED, cancel_spool_request(spool, &request, NULL, &error));
+}
+
+Test(lookup, what_one_run_is_to_do_later_is_told_where_its_task_has_nothing)
+{
+	ask_the_run_for_later(3600 * US_PER_S);
+	EXPECT(2, check("a", "r", NULL));
+	cr_assert_str_eq(found.run, "r");
+	EXPECT(2, cancel_spool_check(spool, "a", "r", NULL, NULL, &error));
+	EXPECT(0, check("a", NULL, NULL));
+}
+
+Test(lookup, of_two_that_take_effect_later_the_tasks_own_is_told)
+{
+	EXPECT(CANCEL_REQUESTED, ask_terms("a", 0, clock_realtime_us() + 7200 * US_PER_S));
+	ask_the_run_for_later(3600 * US_PER_S);
+	EXPECT(2, check("a", "r", NULL));
+	cr_assert_null(found.run);
+}
+
+/* DESIGN.md, invariant 11 */
+Test(lookup, what_cannot_be_read_of_a_run_is_a_failure_though_its_task_has_nothing)
+{
+	cr_assert_eq(mkfifo(at("pending/a@r.json"), 0600), 0);
+	EXPECT(-EBADMSG, check("a", "r", NULL));
+	cr_assert_eq(cancel_spool_check(spool, "a", "r", NULL, NULL, NULL), -EBADMSG);
+	EXPECT(CANCEL_REQUESTED, ask("a", NULL, NULL, NULL));
+	EXPECT(1, check("a", "r", NULL));
 }

@@ -246,3 +246,31 @@ Test(path, what_cannot_be_made_as_told_is_not_left_behind)
 	cr_assert_eq(in_child_as(SOMEBODY, make_for_somebody_else, NULL), 0);
 	cr_assert_eq(access(beside("mine/new"), F_OK), -1);
 }
+
+Test(path, a_relative_link_of_the_root_directory_leads_on_from_there)
+{
+	struct stat link;
+
+	if (lstat("/bin", &link) < 0 || !S_ISLNK(link.st_mode))
+		cr_skip_test("/bin is no link here");
+	EXPECT(0, walk("/bin"));
+	EXPECT(0, walk("/bin/../bin"));
+}
+
+/* Each of the two is short enough. */
+Test(path, a_link_that_makes_the_path_too_long_is_refused)
+{
+	char target[PATH_MAX - 8], path[PATH_MAX];
+	size_t used;
+
+	need_root();
+	make("a", 0755);
+	for (used = 0; used + 2 < sizeof(target); used += 2)
+		memcpy(target + used, "./", 2);
+	target[used] = '\0';
+	cr_assert_eq(symlink(target, beside("a/link")), 0);
+	used = (size_t)snprintf(path, sizeof(path), "%s/", beside("a/link"));
+	memset(path + used, 'x', 100);
+	path[used + 100] = '\0';
+	EXPECT(-ENAMETOOLONG, walk(path));
+}

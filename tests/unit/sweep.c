@@ -582,3 +582,55 @@ Test(sweep, several_at_once_expire_each_request_once)
 	expired += (int)sweep(NULL).expired; /* those that were busy */
 	cr_assert_eq(expired, 90);
 }
+
+static void reopen_durable(void)
+{
+	struct cancel_spool_options options;
+
+	cancel_spool_options_init(&options);
+	options.durability = CANCEL_DURABILITY_FILE;
+	EXPECT(0, spool_case_reopen(&options));
+}
+
+Test(sweep, where_decisions_are_synced_each_name_has_its_own_lock_and_the_limit_holds)
+{
+	struct cancel_sweep_options options = options_of(DAY_S, 3, false);
+	struct cancel_sweep_result result;
+	char name[32];
+
+	reopen_durable();
+	for (int i = 0; i < 5; i++) {
+		(void)snprintf(name, sizeof(name), "t%d", i);
+		EXPECT(CANCEL_REQUESTED, ask_terms(name, 1, 0));
+	}
+	time_passes(2);
+	result = sweep_noting(&options);
+	cr_assert(result.expired == 3 && result.limited && report_count == 3);
+	result = sweep_noting(&options);
+	cr_assert(result.expired == 2 && !result.limited && report_count == 2);
+	cr_assert_eq(count_in("pending"), 0);
+}
+
+Test(sweep, a_foreign_files_time_says_nothing_of_its_expiry)
+{
+	put("pending/a.json", "{\"task_id\": \"a\", \"requested_at\": \"2020-01-01T00:00:00Z\", \"expires_in_s\": 60}");
+	put("pending/b.json", "{\"task_id\": \"b\"}");
+	set_mtime_ago("pending/a.json", -DAY_S);
+	set_mtime_ago("pending/b.json", -DAY_S);
+	cr_assert_eq(sweep_noting(NULL).expired, 1);
+	cr_assert_str_eq(reported[0], "a expired");
+	cr_assert(there("pending/b.json"));
+}
+
+Test(sweep, a_drop_that_is_put_back_is_reported)
+{
+	struct cancel_sweep_result result;
+
+	put("tmp/a.drop", "{\"task_id\": \"a\"}");
+	set_mtime_ago("tmp/a.drop", DAY_S);
+	result = sweep_noting(NULL);
+	cr_assert_eq(result.put_back, 1);
+	cr_assert_eq(report_count, 1);
+	cr_assert_str_eq(reported[0], "a none");
+	EXPECT(CANCEL_LOOKUP_PENDING, lookup("a", NULL));
+}

@@ -1,4 +1,5 @@
 /* Watching: what is reported, once, whatever happens to the directory, the kernel's queue and the clocks. */
+#include "clock.h"
 #include "process.h"
 #include "shifted_clock.h"
 #include "spool_case.h"
@@ -545,6 +546,39 @@ Test(watch, drops_that_stand_at_the_start_are_taken_in)
 	options.take_drops = true;
 	begin();
 	cr_assert_eq(dispatch(), 2);
+}
+
+static bool all_drops_are_taken(void *arg)
+{
+	(void)arg;
+	tick();
+	return type_counts[CANCEL_EVENT_DROPPED] == 4;
+}
+
+/* Three waits would take 30 s. */
+Test(watch, whoever_holds_all_locks_is_waited_for_once_and_not_for_each_drop)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int64_t before_ms;
+	int fd;
+
+	options.take_drops = true;
+	begin();
+	cr_assert_eq(dispatch(), 0);
+	fd = open(at("lock"), O_RDWR | O_CLOEXEC);
+	cr_assert(fd >= 0 && fcntl(fd, F_OFD_SETLK, &whole) == 0);
+	for (int i = 0; i < 4; i++) {
+		char name[] = "0.json";
+
+		name[0] = (char)('0' + i);
+		put(name, "{}");
+	}
+	before_ms = clock_monotonic_ms();
+	(void)dispatch();
+	cr_assert_lt(clock_monotonic_ms() - before_ms, 5 * CANCEL_LOCK_WAIT_MS / 2);
+	cr_assert_eq(type_counts[CANCEL_EVENT_DROPPED], 0);
+	(void)close(fd);
+	cr_assert(wait_until(all_drops_are_taken, NULL, PATIENCE_MS));
 }
 
 Test(watch, drops_are_left_alone_unless_wished)

@@ -9,10 +9,15 @@
 
 #include <criterion/criterion.h>
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #define SECONDS(count) ((count)*NS_PER_S)
 #define MS(count)      ((count)*NS_PER_MS)
@@ -352,4 +357,31 @@ Test(dirwatch, what_is_cut_off_is_no_event)
 	memset(bytes + sizeof(struct inotify_event), 'x', 32);
 	cr_assert_eq(dirwatch_parse(&stream, bytes, whole, &event), whole);
 	cr_assert_eq(event.hint, DIRWATCH_OTHER, "a name without an end");
+}
+
+/* Where /proc is not to be had the way is by the path, which may lead elsewhere by now. */
+Test(dirwatch, without_proc_a_directory_is_watched_where_its_path_leads_to_it)
+{
+	char meant[] = "/tmp/libcancel.XXXXXX", other[] = "/tmp/libcancel.XXXXXX";
+	int fd, by_path, elsewhere, nowhere;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/proc", "tmpfs", 0, NULL) < 0)
+		cr_skip_test("needs a mount namespace: %s", strerror(errno));
+	cr_assert(mkdtemp(meant) && mkdtemp(other));
+	cr_assert_geq(fd = open(meant, O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0);
+	dirwatch_init(&stream);
+	cr_assert_eq(dirwatch_open(&stream), 0);
+	by_path = dirwatch_add(&stream, SPOOL_PENDING, fd, meant, true);
+	elsewhere = dirwatch_add(&stream, SPOOL_PROCESSED, fd, other, true);
+	nowhere = dirwatch_add(&stream, SPOOL_PROCESSED, fd, "/tmp/libcancel.none", true);
+	(void)umount("/proc");
+	cr_assert_eq(by_path, 0);
+	cr_assert_eq(elsewhere, -ESTALE);
+	cr_assert_eq(nowhere, -ENOENT);
+	cr_assert(stream.wds[SPOOL_PENDING] >= 0 && stream.wds[SPOOL_PROCESSED] == -1);
+	dirwatch_close(&stream);
+	(void)close(fd);
+	(void)rmdir(meant);
+	(void)rmdir(other);
 }

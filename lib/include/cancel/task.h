@@ -11,7 +11,8 @@
  * **What cancels it.** A request for its id, for its run, or for one of the further ids that it listens to (a job, a
  * tenant, "all"), when it has taken effect; a decision by somebody else of such a request, made after the task began,
  * that was no withdrawal and no expiry; its deadline; its parent token; the program itself. A request that was decided
- * before the task began never does. Once cancelled it stays cancelled.
+ * before the task began never does, in the spool in which it began: another one that is put in that one's place, with
+ * older decisions of the same name in it, is believed anew. Once cancelled it stays cancelled.
  *
  * **No request is lost at the start**: what was decided is remembered first, then the bell is listened to, and only then
  * is pending looked at for the first time. A request made before the start stops the task at its start.

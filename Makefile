@@ -97,10 +97,14 @@ SUITES        := unit tool fault
 SUPPORT       := $(B)/tests/support.a
 STRESS        := $(patsubst tests/stress/%.c,$(B)/tests/stress/%,$(wildcard tests/stress/*.c))
 
+# To optimise what is run once takes longer than to run it. TEST_CFLAGS= for the warnings that only an optimiser has.
+TEST_CFLAGS   ?= $(if $(filter release,$(VARIANT)),-O0)
+RUN_ONCE      := tests/unit/% tests/tool/% tests/fault/% tests/support/% tests/campaign/% tests/fuzz/%
+
 $(B)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call SAY,CC)
-	$(Q)$(CC) $(TEST_INCLUDES) $(FLAGS) $(TEST_DEFINES) -c -o $@ $<
+	$(Q)$(CC) $(TEST_INCLUDES) $(FLAGS) $(if $(filter $(RUN_ONCE),$<),$(TEST_CFLAGS)) $(TEST_DEFINES) -c -o $@ $<
 
 # An archive, so that a plain program takes from it only what knows nothing of Criterion.
 $(SUPPORT): $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))

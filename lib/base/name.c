@@ -160,8 +160,5 @@ size_t name_of_file(const char *file)
 
 void name_to_file(char file[NAME_FILE_SIZE], const char *name)
 {
-	size_t length = strlen(name);
-
-	memcpy(file, name, length);
-	memcpy(file + length, NAME_SUFFIX, sizeof NAME_SUFFIX);
+	(void)stpcpy(stpcpy(file, name), NAME_SUFFIX);
 }

@@ -16,7 +16,7 @@ static const char *skip_set(const char *pattern)
 	at += *at == ']'; /* the first one is a member */
 	while (*at && *at != ']') {
 		/* [:digit:] and its like have a bracket of their own. */
-		const char kind = *at == '[' ? at[1] : '\0';
+		const char kind = (char)(*at == '[' ? at[1] : '\0');
 		const char *end = kind == ':' || kind == '.' || kind == '='
 					  ? strstr(at + 2, (char[]){kind, ']', '\0'})
 					  : NULL;

@@ -29,8 +29,11 @@
 
 static int check_text(const char *text, size_t max, const char *what, struct cancel_error *error)
 {
-	size_t length = text ? strlen(text) : 0;
+	size_t length;
 
+	if (!text)
+		return 0;
+	length = strlen(text);
 	if (length > max)
 		return error_set(error, -EMSGSIZE, "the %s has %zu bytes; at most %zu are allowed", what, length,
 				 max);

@@ -120,7 +120,7 @@ static void defer(struct cancel_batch *batch, const struct entry *entry, const s
 		code = prepare(batch, waiting, entry, request, error);
 	if (code < 0)
 		keep_failure(waiting, code, error);
-	else
+	else if (waiting->text)
 		batch->bytes += strlen(waiting->text);
 }
 

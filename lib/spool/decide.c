@@ -13,15 +13,16 @@
 
 int decision_check(const struct decision *decision, struct cancel_error *error)
 {
-	size_t length = decision->detail ? strlen(decision->detail) : 0;
+	const char *detail = decision->detail ? decision->detail : "";
+	size_t length = strlen(detail);
 
 	if (decision->outcome <= CANCEL_OUTCOME_NONE || decision->outcome > CANCEL_OUTCOME_EXPIRED)
 		return error_set(error, -EINVAL, "a decision needs an outcome");
 	if (length > CANCEL_DETAIL_MAX)
 		return error_set(error, -EMSGSIZE, "the detail has %zu bytes; at most %d are allowed", length,
 				 CANCEL_DETAIL_MAX);
-	if (!utf8_valid(decision->detail, length))
-		return error_set(error, -EILSEQ, "the detail '%s' is not valid UTF-8", QUOTE(decision->detail));
+	if (!utf8_valid(detail, length))
+		return error_set(error, -EILSEQ, "the detail '%s' is not valid UTF-8", QUOTE(detail));
 	return 0;
 }
 

@@ -197,15 +197,15 @@ static void complete(const struct cancel_spool *spool, struct cancel_request *re
 static int name_from(struct cancel_request *request, const char *dir, const struct wanted *wanted,
 		     struct cancel_error *error)
 {
-	const char *run = NULL;
+	const char *task_id, *run = NULL;
 	struct name_ids ids;
 	size_t task_size, run_size;
 
 	if (wanted->task_id) {
-		request->task_id = wanted->task_id;
+		task_id = wanted->task_id;
 		run = wanted->run;
 	} else if (name_decode(&ids, wanted->file, name_of_file(wanted->file)) == NAME_WHOLE) {
-		request->task_id = ids.task_id;
+		task_id = ids.task_id;
 		run = ids.has_run ? ids.run : NULL;
 	} else {
 		return refuse(error, dir, wanted->file,
@@ -214,16 +214,13 @@ static int name_from(struct cancel_request *request, const char *dir, const stru
 	/* A request for one run must not become one for all. */
 	if (request->run && (!run || strcmp(request->run, run)))
 		return refuse(error, dir, wanted->file, "its text names another run than its name");
-	request->run = run;
-	task_size = strlen(request->task_id) + 1;
-	run_size = request->run ? strlen(request->run) + 1 : 0;
+	task_size = strlen(task_id) + 1;
+	run_size = run ? strlen(run) + 1 : 0;
 	request->storage = malloc(task_size + run_size);
 	if (!request->storage)
 		return error_system(error, -ENOMEM, "cannot read '%s/%s'", dir, QUOTE(wanted->file));
-	memcpy(request->storage, request->task_id, task_size);
-	if (run_size)
-		request->run = memcpy(request->storage + task_size, request->run, run_size);
-	request->task_id = request->storage;
+	request->task_id = memcpy(request->storage, task_id, task_size);
+	request->run = run ? memcpy(request->storage + task_size, run, run_size) : NULL;
 	return 0;
 }
 

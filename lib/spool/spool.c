@@ -173,7 +173,7 @@ static void close_fds(int fds[SPOOL_DIR_COUNT])
 
 static int open_directories(struct cancel_spool *spool, struct cancel_error *error)
 {
-	int fds[SPOOL_DIR_COUNT];
+	int fds[SPOOL_DIR_COUNT] = {0};
 	struct stat root;
 	int root_fd = open_root(spool, &root, error), code;
 

@@ -224,7 +224,7 @@ static void know_the_past(struct cancel_watch *watch, enum spool_dir dir, const 
 
 int rounds_pass_over(struct cancel_watch *watch, enum spool_dir dir, struct cancel_error *error)
 {
-	struct moment now;
+	struct moment now = {0};
 	int code;
 
 	spool_enter_unchecked(watch->spool);

@@ -99,7 +99,8 @@ typedef void cancel_drop_report(void *arg, enum cancel_drop_result result, const
  * @return The number of drops that are unsettled: 0 or more; or a negative errno as the system says. A drop
  *         that cannot be taken in does not keep the others waiting; its failure is returned at the end.
  *
- * Blocks on the filesystem and on names' locks. Any thread.
+ * Blocks on the filesystem and on names' locks: in vain at most once, CANCEL_LOCK_WAIT_MS; after that it takes in what is
+ * not locked. Any thread.
  */
 CANCEL_API int cancel_spool_intake(struct cancel_spool *spool, cancel_drop_report *report, void *arg,
 				   struct cancel_error *error);

@@ -181,6 +181,12 @@ static void expect_reached(const struct mode *mode, int reached, int walked)
 		      walked);
 }
 
+/* How many of these there are, and so which is the one with a number, is up to other threads too. */
+static bool is_in_order(const struct strace_call *call)
+{
+	return strcmp(call->name, "futex") != 0;
+}
+
 /* --- asked at each step ------------------------------------------------------------------------------- */
 
 static void ask_at(const struct step *step, int *reached)
@@ -196,14 +202,24 @@ static void ask_at(const struct step *step, int *reached)
 	tear_down_step(posed_fd);
 }
 
+/* On a busy machine threads meet elsewhere, and a step may not come: then once more. Returns whether it counts as one. */
+static bool ask_until_reached(const struct step *step, int *reached)
+{
+	int before = *reached;
+
+	for (int attempt = 0; attempt < ATTEMPTS && *reached == before; attempt++)
+		ask_at(step, reached);
+	return *reached > before || is_in_order(step->call);
+}
+
 static void walk_asking(const struct mode *mode)
 {
 	static struct strace_call calls[STRACE_CALLS_MAX];
 	int count = list_calls(mode, calls), reached = 0, walked = 0;
 
 	for (int at = 0; at < count; at += step_over(count))
-		for (int i = 0; i < AIMS; i++, walked++)
-			ask_at(&(struct step){mode, &aims[i], &calls[at]}, &reached);
+		for (int i = 0; i < AIMS; i++)
+			walked += ask_until_reached(&(struct step){mode, &aims[i], &calls[at]}, &reached);
 	expect_reached(mode, reached, walked);
 	(void)printf("task: asked at %d steps of a start %s: cancelled each time\n", reached, mode->name);
 }
@@ -247,12 +263,6 @@ static bool decide_at(const struct step *step, const char *what, void (*act)(con
 	return code == EXIT_DONE;
 }
 
-/* How many of these there are, and so which is the one with a number, is up to other threads too. */
-static bool is_in_order(const struct strace_call *call)
-{
-	return strcmp(call->name, "futex") != 0;
-}
-
 /* A checker's runtime makes it as threads and the process end, when the run may be over. */
 static bool is_the_checkers(const struct strace_call *call)
 {
@@ -266,15 +276,16 @@ static void walk_deciding(const struct mode *mode, const struct aim *aim)
 	int count = list_calls(mode, calls), reached = 0, walked = 0;
 	bool cancelled = false;
 
-	for (int at = 0; at < count; at += step_over(count), walked++) {
+	for (int at = 0; at < count; at += step_over(count)) {
 		struct step step = {mode, aim, &calls[at]};
 		int before = reached;
-		bool now;
+		bool now = false;
 
 		if (is_the_checkers(&calls[at]))
 			continue;
-		now = decide_at(&step, "that is decided as stopped", publish_and_stop, &reached);
-
+		for (int attempt = 0; attempt < ATTEMPTS && reached == before; attempt++)
+			now = decide_at(&step, "that is decided as stopped", publish_and_stop, &reached);
+		walked += reached > before || is_in_order(&calls[at]);
 		if (reached == before || !is_in_order(&calls[at]))
 			continue;
 		/* On a busy machine a call more in front of it makes it another one: then it comes too early. */

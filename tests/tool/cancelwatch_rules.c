@@ -790,7 +790,7 @@ Test(cancelwatch_rules, a_decision_that_could_not_be_made_is_made_later_whatever
 	reload("log: {level: info}\n");
 	process_free(&holder);
 	for (int i = 0; i < 4; i++) {
-		char task_id[16];
+		char task_id[32];
 
 		(void)snprintf(task_id, sizeof task_id, "task_%d", i);
 		await_decided(task_id, "stopped");

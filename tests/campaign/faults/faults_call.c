@@ -92,8 +92,10 @@ static const struct faults_call calls[] = {
 	{"process", SYS_vfork, ERRORS(EAGAIN, ENOMEM)},
 	{"wait for a process", SYS_waitid, ARGUMENT(3, WNOHANG, 0), ERRORS(EINTR)},
 	{"wait for a process", SYS_wait4, ARGUMENT(2, WNOHANG, 0), ERRORS(EINTR)},
+#ifndef __SANITIZE_ADDRESS__ /* its runtime ends the process then */
 	{"memory", SYS_mmap, .takes_memory = true, ERRORS(ENOMEM)},
 	{"memory", SYS_brk, .takes_memory = true, ERRORS(ENOMEM)},
+#endif
 	{"close", SYS_close, .is_made = true, ERRORS(EIO, EINTR, ENOSPC, EDQUOT)},
 };
 

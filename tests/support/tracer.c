@@ -391,6 +391,30 @@ static void adopt_strays(struct tracer *tracer)
 	(void)closedir(stream);
 }
 
+/* And a thread of one that was killed before it could tell of it keeps all of that from ending. */
+static void adopt_stray_threads(struct tracer *tracer)
+{
+	pid_t self = (pid_t)syscall(SYS_gettid);
+
+	for (size_t i = 0; i < tracer->thread_count; i++) {
+		pid_t process = tracer->threads[i].call.process;
+		struct dirent *entry;
+		char path[40];
+		DIR *stream;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/task", process);
+		stream = opendir(path);
+		while (stream && (entry = readdir(stream))) {
+			pid_t id = (pid_t)strtol(entry->d_name, NULL, 10);
+
+			if (id > 0 && !find_thread(tracer, id) && read_status(id, "\nTracerPid:") == self)
+				add_thread(tracer, id, process);
+		}
+		if (stream)
+			(void)closedir(stream);
+	}
+}
+
 /* As far as it goes without waiting. */
 static void handle_all(struct tracer *tracer)
 {
@@ -416,7 +440,8 @@ static enum tracer_state go_until(struct tracer *tracer, int64_t deadline_ns, co
 			return TRACER_LATE;
 		if (left_ns < LOOK_AGAIN_NS)
 			pause.tv_nsec = left_ns;
-		(void)sigtimedwait(child_signal, NULL, &pause);
+		if (sigtimedwait(child_signal, NULL, &pause) < 0)
+			adopt_stray_threads(tracer);
 	}
 }
 

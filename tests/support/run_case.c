@@ -22,6 +22,15 @@ void run_set_up(void)
 	asking_make(tool_dir.path);
 }
 
+void run_skip_unless_mounts(void)
+{
+	if (geteuid() != 0)
+		cr_skip_test("only root can do that");
+	tool_run(WORDS("unshare", "--mount", "true"), NULL);
+	if (tool.exit_code != 0)
+		cr_skip_test("no mount namespace to be had");
+}
+
 /* Here an assertion that fails would fail no test. */
 static void check_canary(void)
 {

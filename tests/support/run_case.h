@@ -48,6 +48,9 @@ void run_tear_down(void);
 /* Whether a control group can be made here for a command. */
 bool run_has_groups(void);
 
+/* A mount namespace is for root, and for who has a root directory that is a mount: in a plain chroot there is none. */
+void run_skip_unless_mounts(void);
+
 /* Wait until it has written this, to standard output or standard error. */
 void run_await(const char *text);
 void run_await_err(const char *text);

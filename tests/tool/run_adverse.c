@@ -420,7 +420,7 @@ static pid_t command_in_namespace(const struct process *process)
 /* DESIGN.md, invariant 43 */
 Test(run_adverse, the_control_group_of_a_run_with_the_same_process_ids_is_not_killed)
 {
-	skip_unless_root();
+	run_skip_unless_mounts();
 	RUN_START_BY(IN_NAMESPACE, "one", "--", WAITING);
 	run_await("ready\n");
 	tool_shell("find /sys/fs/cgroup -name 'cancelwatch-*' | grep -q .");

@@ -386,7 +386,7 @@ Test(run_signals, in_the_foreground_the_tree_is_stopped_and_the_rest_of_the_grou
 
 Test(run_signals, as_process_1_it_gives_the_command_s_status)
 {
-	skip_unless_root();
+	run_skip_unless_mounts();
 	tool_run(WORDS(AS_PROCESS_1, "task", "--", "sh", "-c", "(sleep 0.01 &); (sleep 1000 &); exit 3"),
 		 NULL);
 	tool_expect(3, "", "");
@@ -395,7 +395,7 @@ Test(run_signals, as_process_1_it_gives_the_command_s_status)
 
 Test(run_signals, as_process_1_it_can_be_asked_to_stop)
 {
-	skip_unless_root();
+	run_skip_unless_mounts();
 	RUN_START_BY(AS_PROCESS_1, SOON, "task", "--", HOSTILE, "orphan", "session", "reaper");
 	run_await("ready\n");
 	run_ask("task");
@@ -407,7 +407,7 @@ Test(run_signals, as_process_1_it_can_be_asked_to_stop)
 /* A sender outside of the namespace has no number in it. */
 Test(run_signals, as_process_1_it_hands_on_what_comes_from_outside)
 {
-	skip_unless_root();
+	run_skip_unless_mounts();
 	RUN_START_BY(AS_PROCESS_1, LATER, "task", "--", COUNTING);
 	run_await("ready\n");
 	cr_assert_eq(kill(tree_child(run_process.pid, NULL), SIGUSR1), 0);

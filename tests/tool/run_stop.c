@@ -94,7 +94,7 @@ static void skip_unless_root(void)
 	}                                                                                                  \
 	Test(run_stop, name##_without_a_control_group)                                                     \
 	{                                                                                                  \
-		skip_unless_root();                                                                        \
+		run_skip_unless_mounts();                                                                  \
 		RUN_START_BY(WITHOUT_GROUPS, RUN_BINARY, "run", SOON, "task", "--", HOSTILE, __VA_ARGS__); \
 		stop("killed by SIGKILL after AGE");                                                       \
 	}

@@ -56,7 +56,7 @@ static void mount_small(const char *options)
 		cr_skip_test("only root can mount");
 	(void)snprintf(place, sizeof(place), "%s/small", scene.dir.root);
 	if (mkdir(place, 0700) < 0 || unshare(CLONE_NEWNS) < 0 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("small", place, "tmpfs", 0, options) < 0)
 		cr_skip_test("cannot mount here: %s", strerror(errno));
 	(void)snprintf(scene.dir.path, sizeof(scene.dir.path), "%.40s/spool", place);

@@ -370,7 +370,7 @@ static void make_place(void)
 static void hide_control_groups(void)
 {
 	without_groups = geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
-			 mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+			 mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
 			 mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL) == 0;
 }
 

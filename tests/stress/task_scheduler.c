@@ -101,11 +101,11 @@ static int function(void *arg, const struct cancel_try *now)
 static void ended(void *arg, const char *task_id, const struct cancel_scheduled *state)
 {
 	struct slot *slot = arg;
-	struct cancel_scheduled known;
+	struct cancel_scheduled known = {.status = CANCEL_SCHEDULED_QUEUED};
+	int code = cancel_scheduler_status(scheduler, task_id, &known);
 
 	stress_expect(atomic_load(&slot->inside) == 0, "%s ends while it runs", task_id);
-	stress_expect(cancel_scheduler_status(scheduler, task_id, &known) == 0 &&
-			      known.status == state->status,
+	stress_expect(code == 0 && known.status == state->status,
 		      "%s ended as %s and is known as %s", task_id, cancel_scheduled_text(state->status),
 		      cancel_scheduled_text(known.status));
 	slot->end = *state;

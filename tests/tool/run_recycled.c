@@ -149,7 +149,7 @@ static void replace_before_it_is_held(void)
 static _Noreturn void be_first(void (*scene)(void))
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("proc", "/proc", "proc", 0, NULL) < 0)
 		_exit(EXIT_SKIPPED);
 	scene();

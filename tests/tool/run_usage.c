@@ -196,7 +196,7 @@ static void mount_small(void)
 	if (geteuid() != 0)
 		cr_skip_test("only root can mount");
 	if (mkdir(place, 0700) < 0 || unshare(CLONE_NEWNS) < 0 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("small", place, "tmpfs", 0, "size=256k,nr_inodes=64") < 0)
 		cr_skip_test("cannot mount here");
 }

@@ -365,7 +365,7 @@ Test(dirwatch, without_proc_a_directory_is_watched_where_its_path_leads_to_it)
 	char meant[] = "/tmp/libcancel.XXXXXX", other[] = "/tmp/libcancel.XXXXXX";
 	int fd, by_path, elsewhere, nowhere;
 
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", "/proc", "tmpfs", 0, NULL) < 0)
 		cr_skip_test("needs a mount namespace: %s", strerror(errno));
 	cr_assert(mkdtemp(meant) && mkdtemp(other));

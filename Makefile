@@ -99,7 +99,7 @@ STRESS        := $(patsubst tests/stress/%.c,$(B)/tests/stress/%,$(wildcard test
 
 # To optimise what is run once takes longer than to run it. TEST_CFLAGS= for the warnings that only an optimiser has.
 TEST_CFLAGS   ?= $(if $(filter release,$(VARIANT)),-O0)
-RUN_ONCE      := tests/unit/% tests/tool/% tests/fault/% tests/support/% tests/campaign/% tests/fuzz/%
+RUN_ONCE      := tests/stress/% tests/unit/% tests/tool/% tests/fault/% tests/support/% tests/campaign/% tests/fuzz/%
 
 $(B)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)

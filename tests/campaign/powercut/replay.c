@@ -129,12 +129,12 @@ static void find_duties(struct replay *replay, size_t cut)
 	}
 }
 
-/* The short form takes every cut that follows a word that was given, and one in two of the others; where a mutant must be
+/* The short form takes every cut that follows a word that was given, and one in three of the others; where a mutant must be
  * found, all. */
 static bool is_taken(const struct replay *replay, size_t cut)
 {
 	return campaign_is_long() || getenv("CAMPAIGN_FIRST") || cut == 0 ||
-	       replay->journal.steps[cut - 1].what == STEP_FACT || campaign_pick(2) == 0;
+	       replay->journal.steps[cut - 1].what == STEP_FACT || campaign_pick(3) == 0;
 }
 
 static long cut_everywhere(struct replay *replay)

@@ -118,10 +118,10 @@ static void defer(struct cancel_batch *batch, const struct entry *entry, const s
 	*waiting = (struct waiting){.tag = tag};
 	if (code == 0)
 		code = prepare(batch, waiting, entry, request, error);
-	if (code < 0)
-		keep_failure(waiting, code, error);
-	else if (waiting->text)
+	if (code == 0)
 		batch->bytes += strlen(waiting->text);
+	else
+		keep_failure(waiting, code, error);
 }
 
 /* One call for all drafts; each is then published on its own if it cannot be had. */

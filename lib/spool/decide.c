@@ -115,15 +115,6 @@ static int clear_litter(const struct cancel_spool *spool, const struct entry *en
 					    "its processed record is kept", QUOTE(entry->file), SPOOL_QUOTE(spool));
 }
 
-/* After a power cut, too. */
-static int sync_cleared(const struct cancel_spool *spool, struct cancel_error *error)
-{
-	int code = draft_sync_dir(spool, SPOOL_PENDING);
-
-	return code == 0 ? 0 : error_system(error, code, "cannot sync 'pending' of spool '%s'; the processed record is kept",
-					    SPOOL_QUOTE(spool));
-}
-
 /* The processed record goes last: killed before that, the request is withdrawn, and never comes back to life. */
 static int reset_locked(const struct cancel_spool *spool, const struct entry *entry,
 			struct cancel_error *error)
@@ -138,8 +129,8 @@ static int reset_locked(const struct cancel_spool *spool, const struct entry *en
 		return withdrawn;
 	}
 	removed = clear_litter(spool, entry, error);
-	if (removed == 0)
-		removed = sync_cleared(spool, error);
+	if (removed == 0) /* after a power cut, too */
+		removed = draft_sync_dir_told(spool, SPOOL_PENDING, DIR_PENDING, "the processed record is kept", error);
 	if (removed == 0)
 		removed = remove_processed(spool, entry, error);
 	if (removed < 0)

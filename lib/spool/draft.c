@@ -89,6 +89,14 @@ int draft_sync_dir(const struct cancel_spool *spool, enum spool_dir dir)
 	return spool->options.durability == CANCEL_DURABILITY_FULL && fsync(spool->fds[dir]) < 0 ? -errno : 0;
 }
 
+int draft_sync_dir_told(const struct cancel_spool *spool, enum spool_dir dir, const char *name, const char *so,
+			struct cancel_error *error)
+{
+	int code = draft_sync_dir(spool, dir);
+
+	return code == 0 ? 0 : error_system(error, code, "cannot sync '%s' of spool '%s'; %s", name, SPOOL_QUOTE(spool), so);
+}
+
 /* --- named drafts ------------------------------------------------------------------------------------- */
 
 /* Somebody removed one of the spool's directories while it was open. That must not look like a name that is not

@@ -42,5 +42,8 @@ int draft_replace(const struct cancel_spool *spool, enum spool_dir dir, const ch
 
 /* Sync a directory, where the durability asks for it. */
 int draft_sync_dir(const struct cancel_spool *spool, enum spool_dir dir);
+/* The same, with a sentence: `name` is the directory's, `so` what follows from it. */
+int draft_sync_dir_told(const struct cancel_spool *spool, enum spool_dir dir, const char *name, const char *so,
+			struct cancel_error *error);
 
 #endif

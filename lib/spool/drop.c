@@ -79,20 +79,24 @@ static int publish_finished(struct cancel_spool *spool, const struct entry *entr
 			    struct cancel_error *error)
 {
 	int code = entry_publish(spool, entry, request, left, standing, error), synced;
+	bool stayed;
 
 	if (code < 0)
 		return code;
 	/* Before the drop goes, or a power cut could leave neither. */
-	synced = draft_sync_dir(spool, SPOOL_PENDING);
+	synced = draft_sync_dir_told(spool, SPOOL_PENDING, DIR_PENDING, "the drop is kept in tmp/", error);
 	if (synced < 0)
-		return error_system(error, synced, "cannot sync 'pending' of spool '%s'", SPOOL_QUOTE(spool));
+		return synced;
 	/* Where its terms went into a request that stood, or it was linked and not renamed, it has done its work. */
-	if (unlinkat(spool->fds[SPOOL_TMP], left, 0) < 0 && errno != ENOENT)
+	stayed = unlinkat(spool->fds[SPOOL_TMP], left, 0) == 0;
+	if (!stayed && errno != ENOENT)
 		return error_system(error, -errno, "cannot remove 'tmp/%s' in spool '%s'", QUOTE(left),
 				    SPOOL_QUOTE(spool));
-	synced = code == CANCEL_ALREADY_PENDING || atomic_load(&spool->way) == PUBLISH_LOCKED ? draft_sync_dir(spool, SPOOL_TMP) : 0;
+	if (stayed)
+		synced = draft_sync_dir_told(spool, SPOOL_TMP, DIR_TMP, "after a power cut the drop may be taken in again",
+					     error);
 	if (synced < 0)
-		return error_system(error, synced, "cannot sync 'tmp' of spool '%s'", SPOOL_QUOTE(spool));
+		return synced;
 	return code == CANCEL_REQUESTED ? CANCEL_DROP_TAKEN : CANCEL_DROP_COALESCED;
 }
 

@@ -442,9 +442,8 @@ static int settle_id(const struct cancel_spool *spool, const struct entry *entry
 		return 0;
 	code = entry_rewrite(spool, entry, &standing->pending_request, error);
 	standing_clear(standing);
-	if (code == 0 && draft_sync_dir(spool, SPOOL_PENDING) < 0)
-		code = error_system(error, -errno, "cannot sync 'pending' of spool '%s'; the request is still pending",
-				    SPOOL_QUOTE(spool));
+	if (code == 0)
+		code = draft_sync_dir_told(spool, SPOOL_PENDING, DIR_PENDING, "the request is still pending", error);
 	return code < 0 ? code : entry_read(spool, entry, standing, error);
 }
 

@@ -198,7 +198,8 @@ static int sync_names(const struct cancel_spool *spool, int root_fd, struct canc
 		code = parent_fd >= 0 ? sync_made(parent_fd) : syncfs(fd) < 0 ? -errno : 0;
 	file_close(parent_fd);
 	file_close(fd);
-	return code == 0 ? 0 : failed(spool, code, "its directory", error);
+	return code == 0 ? 0 : error_system(error, code, "cannot use spool '%s': its directory, or the one above it, cannot be "
+					    "synced", SPOOL_QUOTE(spool));
 }
 
 /* Directories that others made inside would belong to them, so only the owner and root make any. */

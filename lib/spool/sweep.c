@@ -399,11 +399,8 @@ static int remove_processed(struct sweep *sweep, const struct entry *entry, stru
 		return 0;
 	}
 	/* After a power cut the pending file must not be back without it. */
-	if (code == 0 && sweep->deletes) {
-		code = draft_sync_dir(sweep->spool, SPOOL_PENDING);
-		if (code < 0)
-			return error_system(error, code, "cannot sync 'pending' of spool '%s'", SPOOL_QUOTE(sweep->spool));
-	}
+	if (code == 0 && sweep->deletes)
+		code = draft_sync_dir_told(sweep->spool, SPOOL_PENDING, DIR_PENDING, "the processed record is kept", error);
 	if (code == 0 && sweep->deletes && unlinkat(processed_fd, entry->file, 0) < 0 && errno != ENOENT)
 		code = error_system(error, -errno, "cannot remove 'processed/%s' of spool '%s'",
 				    QUOTE(entry->file), SPOOL_QUOTE(sweep->spool));

@@ -14,10 +14,10 @@
  */
 #include "scene.h"
 #include "stepping.h"
+#include "token_thread.h"
 #include "watcher_pose.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -338,18 +338,6 @@ static void limit_descriptors(rlim_t count)
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-static int count_descriptors(void)
-{
-	DIR *stream = opendir("/proc/self/fd");
-	int count = 0;
-
-	cr_assert_not_null(stream);
-	while (readdir(stream))
-		count++;
-	(void)closedir(stream);
-	return count;
-}
-
 static struct cancel_manager *open_manager(bool thread)
 {
 	struct cancel_manager_options options;
@@ -369,7 +357,7 @@ static struct cancel_manager *open_manager(bool thread)
 static struct cancel_task *begin_starved(struct cancel_manager *manager)
 {
 	struct cancel_task *task = NULL;
-	int failures = 0, before = count_descriptors(), code = -EMFILE;
+	int failures = 0, before = token_count_descriptors(), code = -EMFILE;
 
 	for (rlim_t count = 0; code < 0; count++, failures++) {
 		cr_assert_lt(count, DESCRIPTORS_MAX);
@@ -379,7 +367,7 @@ static struct cancel_task *begin_starved(struct cancel_manager *manager)
 		if (code >= 0)
 			break;
 		cr_assert_eq(code, -EMFILE, "%d with at most %d: %s", code, (int)count, scene.error.text);
-		cr_assert_eq(count_descriptors(), before, "a descriptor was kept, with at most %d",
+		cr_assert_eq(token_count_descriptors(), before, "a descriptor was kept, with at most %d",
 			     (int)count);
 		scene_check_no_runs();
 	}

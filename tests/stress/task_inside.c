@@ -18,10 +18,10 @@
 #include "spool_dir.h"
 #include "stress_run.h"
 #include "stress_team.h"
+#include "token_thread.h"
 
 #include <cancel/cancel.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -144,18 +144,6 @@ static void close_manager(struct cancel_manager *manager)
 	int code = cancel_manager_close(manager);
 
 	stress_expect(code == 0, "closing a manager says %d", code);
-}
-
-static int count_descriptors(void)
-{
-	DIR *stream = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (stream && readdir(stream))
-		count++;
-	if (stream)
-		(void)closedir(stream);
-	return count;
 }
 
 /* --- tasks -------------------------------------------------------------------------------------------- */
@@ -863,9 +851,9 @@ int main(void)
 	cancel_spool_close(open_spool(dir.path));
 	if (cancel_dispatcher_start() < 0)
 		return 1;
-	before = count_descriptors();
+	before = token_count_descriptors();
 	stress_play("tasks", parts, sizeof(parts) / sizeof(parts[0]));
-	after = count_descriptors();
+	after = token_count_descriptors();
 	stress_expect(after <= before + DESCRIPTORS_KEPT, "%d descriptors were open before, %d are now",
 		      before, after);
 	spool_dir_remove(&dir);

@@ -9,10 +9,10 @@
  */
 #include "environment.h"
 #include "spool_dir.h"
+#include "token_thread.h"
 
 #include <cancel/cancel.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -93,19 +93,6 @@ static uint64_t chance(uint64_t *state)
 	*state ^= *state >> 7;
 	*state ^= *state << 17;
 	return *state;
-}
-
-static int count_descriptors(void)
-{
-	DIR *stream = opendir("/proc/self/fd");
-	int count = 0;
-
-	if (!stream)
-		give_up("/proc/self/fd");
-	while (readdir(stream))
-		count++;
-	(void)closedir(stream);
-	return count;
 }
 
 /* --- what a thread does ------------------------------------------------------------------------------- */
@@ -381,10 +368,10 @@ int main(void)
 	spool = open_spool(dir.path, true);
 	/* Whoever has read the bell once keeps it open. */
 	(void)cancel_spool_statistics(spool, &statistics, NULL);
-	descriptors = count_descriptors();
+	descriptors = token_count_descriptors();
 	run_all(actors, &swaps, seconds);
 	(void)cancel_spool_statistics(spool, &statistics, NULL); /* that of the spool that stands now */
-	leaked = count_descriptors() - descriptors;
+	leaked = token_count_descriptors() - descriptors;
 	cancel_spool_close(spool);
 	lost = count_lost(actors);
 	for (int i = 0; i < ACTORS; i++) {

@@ -10,7 +10,8 @@
  *   real time    a SCHED_FIFO thread keeps preempting an ordinary one, on the same processor, that
  *                works on the same sources and deadlines, and so is holding a lock now and then. It
  *                must sleep for it and not spin: RLIMIT_RTTIME ends a thread that does not. Skipped
- *                where that is not permitted.
+ *                where that is not permitted. It is real time only while it works: a checker's own
+ *                locks, taken where a thread begins and ends, do spin.
  *
  * Mutations that this catches: looking at the word before saying that somebody waits; no wake by one
  * of the ways to cancel; no wake of who waits for a child; a timeout that is rounded down; a lock that
@@ -404,15 +405,28 @@ static void *work_on(void *arg)
 	return NULL;
 }
 
+static int schedule_self(int policy)
+{
+	const struct sched_param param = {.sched_priority = policy == SCHED_FIFO ? 1 : 0};
+
+	return pthread_setschedparam(pthread_self(), policy, &param);
+}
+
 static void *preempt(void *arg)
 {
 	uint64_t random = stress_seed(102);
 
 	(void)arg;
+	if (schedule_self(SCHED_FIFO) != 0) {
+		real_time = "; real time skipped: no SCHED_FIFO here";
+		return NULL;
+	}
 	while (!atomic_load(&shared.over)) {
 		nap(LOWER_EVERY_NS, &random);
 		work();
 	}
+	if (schedule_self(SCHED_OTHER) != 0)
+		abort();
 	return NULL;
 }
 
@@ -435,23 +449,18 @@ static void limit_sleepless(rlim_t limit_us)
 	(void)setrlimit(RLIMIT_RTTIME, &limit);
 }
 
-static int start_on(int processor, pthread_t *thread, int policy, void *(*run)(void *arg))
+static void start_on(int processor, pthread_t *thread, void *(*run)(void *arg))
 {
-	struct sched_param param = {.sched_priority = policy == SCHED_FIFO ? 1 : 0};
 	pthread_attr_t attributes;
 	cpu_set_t one;
-	int error;
 
 	CPU_ZERO(&one);
 	CPU_SET((size_t)processor, &one);
 	(void)pthread_attr_init(&attributes);
-	(void)pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
-	(void)pthread_attr_setschedpolicy(&attributes, policy);
-	(void)pthread_attr_setschedparam(&attributes, &param);
 	(void)pthread_attr_setaffinity_np(&attributes, sizeof(one), &one);
-	error = pthread_create(thread, &attributes, run, NULL);
+	if (pthread_create(thread, &attributes, run, NULL) != 0)
+		abort();
 	(void)pthread_attr_destroy(&attributes);
-	return error;
 }
 
 /* Both on one processor, so that the one runs only where the other is stopped. */
@@ -467,12 +476,8 @@ static void play_real_time(void)
 	}
 	atomic_store(&shared.over, false);
 	limit_sleepless(SLEEPLESS_US);
-	if (start_on(processor, &preempter, SCHED_FIFO, preempt) != 0) {
-		real_time = "; real time skipped: no SCHED_FIFO here";
-		return;
-	}
-	if (start_on(processor, &worker, SCHED_OTHER, work_on) != 0)
-		abort();
+	start_on(processor, &preempter, preempt);
+	start_on(processor, &worker, work_on);
 	while (stress_going())
 		nap(NAP_NS, &random);
 	atomic_store(&shared.over, true);

@@ -68,7 +68,7 @@ static int memory_file(const char *content)
 	return fd;
 }
 
-static void change_environment(const char *const *changes)
+void process_change_environment(const char *const *changes)
 {
 	for (; changes && *changes; changes++) {
 		if (strchr(*changes, '='))
@@ -94,7 +94,7 @@ static void become(const char *const *arguments, const char *const *environment,
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	reset_signals();
-	change_environment(environment);
+	process_change_environment(environment);
 	if (dup2(input_fd, STDIN_FILENO) >= 0 && dup2(process->out_fd, STDOUT_FILENO) >= 0 &&
 	    dup2(process->err_fd, STDERR_FILENO) >= 0)
 		(void)execvp(arguments[0], (char *const *)(uintptr_t)arguments);

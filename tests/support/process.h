@@ -39,6 +39,9 @@ struct process {
 void process_start(struct process *process, const char *const *arguments, const char *const *environment,
 		   const char *input);
 
+/* In a child that is about to become a program: change its environment as above. */
+void process_change_environment(const char *const *changes);
+
 /* Wait until it has ended; false when the time ran out first. */
 bool process_wait(struct process *process, int64_t timeout_ms);
 

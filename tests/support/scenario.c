@@ -180,7 +180,7 @@ void scenario_end(struct scenario_trial *trial)
 
 /* --- the process that is to be broken ----------------------------------------------------------------- */
 
-static int count_descriptors(void)
+int scenario_count_descriptors(void)
 {
 	DIR *stream = opendir("/proc/self/fd");
 	int count = 0;
@@ -214,14 +214,14 @@ int scenario_operate(void *arg)
 		(void)fprintf(stderr, "%s: not set up: %s\n", trial->where, trial->error.text);
 		return EXIT_UNPREPARED;
 	}
-	before = count_descriptors();
+	before = scenario_count_descriptors();
 	mark();
 	code = trial->scenario->operate(trial);
 	mark();
 	result->code = code;
 	result->error = trial->error;
 	result->returned = true;
-	result->descriptors = count_descriptors() - before;
+	result->descriptors = scenario_count_descriptors() - before;
 	return exit_code_of(code);
 }
 

@@ -113,6 +113,9 @@ int scenario_look(struct scenario_trial *trial, struct cancel_request *found);
 int scenario_ask(struct scenario_trial *trial, const char *task, char id[CANCEL_REQUEST_ID_LENGTH + 1]);
 int scenario_decide(struct scenario_trial *trial, const char *id, enum cancel_outcome outcome);
 
+/* Of this process, the one that looks among them; 0 where it cannot look. */
+int scenario_count_descriptors(void);
+
 /* Within the spool. Valid until the next is asked for. */
 const char *scenario_path(const struct scenario_trial *trial, const char *file);
 struct scenario_files scenario_list(const struct scenario_trial *trial, const char *folder);

@@ -30,7 +30,12 @@ static int remove_entry(const char *path, const struct stat *info, int type, str
 	return 0;
 }
 
+void spool_dir_remove_tree(const char *path)
+{
+	(void)nftw(path, remove_entry, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
 void spool_dir_remove(struct spool_dir *dir)
 {
-	(void)nftw(dir->root, remove_entry, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	spool_dir_remove_tree(dir->root);
 }

@@ -13,4 +13,7 @@ void spool_dir_make(struct spool_dir *dir);
 /* Remove the private directory and all that is in it. Never crosses a mount. */
 void spool_dir_remove(struct spool_dir *dir);
 
+/* The same for any directory. */
+void spool_dir_remove_tree(const char *path);
+
 #endif

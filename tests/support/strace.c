@@ -97,16 +97,3 @@ int strace_list(struct process *process, const char *const *arguments, const cha
 	(void)unlink(path);
 	return count;
 }
-
-/* --- breaking ----------------------------------------------------------------------------------------- */
-
-void strace_break(struct process *process, const char *const *arguments, const char *const *environment,
-		  const struct strace_call *call, const char *how)
-{
-	char inject[96], only[40];
-
-	(void)snprintf(inject, sizeof(inject), "inject=%s:%s:when=%d", call->name, how, call->number);
-	(void)snprintf(only, sizeof(only), "trace=%s", call->name);
-	run(process, WORDS("strace", WITHOUT_LEAKS, "-f", "-o", "/dev/null", "-e", only, "-e", inject),
-	    arguments, environment);
-}

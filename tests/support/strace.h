@@ -1,4 +1,4 @@
-/* A program, broken at each of its system calls in turn, by strace. */
+/* The system calls that a program makes, by strace. */
 #ifndef SUPPORT_STRACE_H
 #define SUPPORT_STRACE_H
 
@@ -24,10 +24,5 @@ enum {
  */
 int strace_list(struct process *process, const char *const *arguments, const char *const *environment,
 		const char *only, struct strace_call calls[STRACE_CALLS_MAX]);
-
-/* Run the program with one call broken: `how` is "signal=SIGKILL" (before the call is done) or "error=ENOSPC"
- * (instead of it). */
-void strace_break(struct process *process, const char *const *arguments, const char *const *environment,
-		  const struct strace_call *call, const char *how);
 
 #endif

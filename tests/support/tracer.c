@@ -1,5 +1,7 @@
 #include "tracer.h"
 
+#include "process.h"
+
 #include <stdlib.h>
 
 #if defined(__x86_64__)
@@ -543,16 +545,6 @@ struct tracer *tracer_fork(const struct tracer_options *options, int (*body)(voi
 	_exit(result);
 }
 
-static void change_environment(const char *const *changes)
-{
-	for (; changes && *changes; changes++) {
-		if (strchr(*changes, '='))
-			(void)putenv(strdup(*changes));
-		else
-			(void)unsetenv(*changes);
-	}
-}
-
 /* A program begins as from a shell, with nothing to read. */
 static void prepare_program(void)
 {
@@ -576,7 +568,7 @@ struct tracer *tracer_exec(const struct tracer_options *options, const char *con
 	if (tracer->pid > 0)
 		return tracer;
 	prepare_program();
-	change_environment(environment);
+	process_change_environment(environment);
 	(void)execvp(arguments[0], (char *const *)(uintptr_t)arguments);
 	perror(arguments[0]);
 	_exit(EXIT_NOT_STARTED);

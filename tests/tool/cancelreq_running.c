@@ -178,12 +178,13 @@ static void expect_call(const char *pattern, int count)
 		  waiter.out, waiter.err);
 }
 
+/* The second look begins when the first has seen that somebody holds it. */
 static void expect_look_at(const char *lease)
 {
 	char pattern[64];
 
 	(void)snprintf(pattern, sizeof(pattern), "openat(.*, \"%s\",", lease);
-	expect_call(pattern, 1);
+	expect_call(pattern, 2);
 }
 
 static void expect_waiter_exit(int exit_code)

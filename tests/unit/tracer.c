@@ -305,10 +305,12 @@ static void note_signal(int signal)
 	signalled = signal;
 }
 
-/* A child is stopped and continued, and its parent is told of both. */
+/* A child is stopped and continued, and its parent is told of both. It ends when the parent has been: who has ended is
+ * no longer told as continued. */
 static int stop_and_continue(void *arg)
 {
-	int status;
+	int status, told[2];
+	char byte = 0;
 	pid_t child;
 
 	(void)arg;
@@ -316,17 +318,19 @@ static int stop_and_continue(void *arg)
 	(void)raise(SIGUSR1);
 	if (signalled != SIGUSR1)
 		return 1;
+	if (pipe2(told, O_CLOEXEC) < 0)
+		return 5;
 	child = fork();
 	if (child == 0) {
 		(void)raise(SIGSTOP);
-		_exit(CHILD_CODE);
+		_exit(read(told[0], &byte, 1) == 1 ? CHILD_CODE : 1);
 	}
 	if (waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status))
 		return 2;
 	(void)kill(child, SIGCONT);
 	if (waitpid(child, &status, WCONTINUED) != child || !WIFCONTINUED(status))
 		return 3;
-	if (waitpid(child, &status, 0) != child || WEXITSTATUS(status) != CHILD_CODE)
+	if (write(told[1], &byte, 1) != 1 || waitpid(child, &status, 0) != child || WEXITSTATUS(status) != CHILD_CODE)
 		return 4;
 	return 0;
 }

@@ -3,7 +3,6 @@
 #include "campaign.h"
 #include "faults_memory.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,18 +48,6 @@ int faults_broken_count(void)
 
 /* --- in the operation's process ------------------------------------------------------------------------- */
 
-static int count_descriptors(void)
-{
-	DIR *stream = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (stream && readdir(stream))
-		count++;
-	if (stream)
-		(void)closedir(stream);
-	return count;
-}
-
 static int operate(void *arg)
 {
 	struct try *try = arg;
@@ -76,7 +63,7 @@ static int operate(void *arg)
 		return status;
 	scenario_tear_down(&try->trial);
 	try->measure->live = faults_memory_live() - live;
-	try->measure->descriptors = count_descriptors();
+	try->measure->descriptors = scenario_count_descriptors();
 	return status;
 }
 

@@ -1,6 +1,7 @@
 #include "stage.h"
 
 #include "campaign.h"
+#include "spool_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -214,20 +215,6 @@ const char *stage_leak(const struct stage *stage)
 
 /* --- the place ---------------------------------------------------------------------------------------- */
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-	(void)info;
-	(void)type;
-	(void)where;
-	(void)remove(path);
-	return 0;
-}
-
-static void wipe(const char *path)
-{
-	(void)nftw(path, remove_entry, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
 static bool is_used(uid_t uid)
 {
 	return getpwuid(uid) || getgrgid(uid);
@@ -273,7 +260,7 @@ void stage_begin(struct stage *stage)
 
 void stage_end(struct stage *stage)
 {
-	wipe(stage->root);
+	spool_dir_remove_tree(stage->root);
 }
 
 static void give_links(const struct stage *stage)
@@ -322,9 +309,9 @@ void stage_set(struct stage *stage, const struct form *form)
 	uid_t owner = form->attacker_owns ? stage->attacker : 0;
 
 	stage->form = form;
-	wipe(stage->box);
-	wipe(stage->lair);
-	wipe(stage->canary);
+	spool_dir_remove_tree(stage->box);
+	spool_dir_remove_tree(stage->lair);
+	spool_dir_remove_tree(stage->canary);
 	put_directory(stage->box, form->sticky ? 01777 : 0755, owner, owner);
 	put_directory(stage->lair, 0777, stage->attacker, stage->attacker);
 	put_canary(stage);

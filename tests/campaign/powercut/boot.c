@@ -140,8 +140,8 @@ static bool is_decided(const struct duty *duty, const struct look *look)
 				     duty_is(duty->decided, look->id) && look->outcome == duty->outcome);
 }
 
-/* DESIGN.md, invariants 5, 6 and 7: with durability full they hold for a power cut, too; with the others, for
- * what was on disk before. */
+/* DESIGN.md, invariants 4, 5, 6, 7 and 18: with durability full they hold for a power cut, too; with the others,
+ * for what was on disk before. */
 static void check_duty(const struct visit *visit, int task)
 {
 	const struct duty *duty = &visit->boot->duties[task];
@@ -277,6 +277,7 @@ static void check_reset(struct visit *visit, int task)
 	expect(visit, found.answer == CANCEL_LOOKUP_NONE, "task %d: reset, and still there", task);
 }
 
+/* DESIGN.md, invariant 8 */
 static void check_ask(struct visit *visit, int task)
 {
 	struct cancel_request request;

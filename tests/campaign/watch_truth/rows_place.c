@@ -3,6 +3,7 @@
 #include "spaces.h"
 
 #include "campaign.h"
+#include "spool_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +36,7 @@ static bool is_removed(void *arg)
 {
 	const struct stage *stage = arg;
 
-	stage_remove_tree(stage->path);
+	spool_dir_remove_tree(stage->path);
 	return access(stage->path, F_OK) < 0;
 }
 
@@ -54,7 +55,7 @@ static void replace_by_rename(struct stage *stage)
 	stage_close(stage);
 	expect_moved(stage, stage->path, aside);
 	stage_open(stage);
-	stage_remove_tree(aside);
+	spool_dir_remove_tree(aside);
 }
 
 /* Only what the requests stand in. */
@@ -67,7 +68,7 @@ static void replace_pending(struct stage *stage)
 	stage_close(stage);
 	expect_moved(stage, pending, aside);
 	stage_open(stage);
-	stage_remove_tree(aside);
+	spool_dir_remove_tree(aside);
 }
 
 /* DESIGN.md, invariants 7, 12 and 42 */
@@ -100,7 +101,7 @@ static bool is_back(void *arg)
 	if (rename(move->from, move->to) == 0)
 		return true;
 	if (errno == ENOTEMPTY || errno == EEXIST)
-		stage_remove_tree(move->to);
+		spool_dir_remove_tree(move->to);
 	return false;
 }
 
@@ -180,7 +181,7 @@ void play_parent_moved(struct stage *stage)
 		stage->spool = spool;
 		stage->root_fd = root_fd;
 		stage_publish_by_directory(stage);
-		stage_remove_tree(parent);
+		spool_dir_remove_tree(parent);
 		move_back(stage, away, parent);
 		stage_await(stage);
 	}

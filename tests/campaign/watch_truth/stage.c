@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,7 +23,6 @@ enum {
 	AGE_NS = 60000000, /* more than the times of files tick */
 	LETTERS = 8,       /* of a round, for watchers */
 	NAMES_AGAIN = 6,   /* names that are used again and again */
-	OPEN_DIRECTORIES = 16,
 	SLOW_TOOL_POLL_MS = 1001, /* who polls more seldom than every second rings for nobody */
 	WORKER_NAMES = 3,
 	SHELL_SHARE = 16, /* one letter in so many is worth a process */
@@ -59,20 +57,6 @@ void stage_leave_out(struct stage *stage, const char *format, ...)
 bool stage_wait_until(bool (*condition)(void *arg), void *arg)
 {
 	return wait_until(condition, arg, truth_patience_ms());
-}
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-	(void)info;
-	(void)type;
-	(void)where;
-	(void)remove(path);
-	return 0;
-}
-
-void stage_remove_tree(const char *path)
-{
-	(void)nftw(path, remove_entry, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
 /* --- the spool --------------------------------------------------------------------------------------- */

@@ -126,6 +126,5 @@ bool stage_wait_until(bool (*condition)(void *arg), void *arg);
 _Noreturn void stage_die(const char *what);
 /* Fork a child that dies with its parent. */
 pid_t stage_fork(void);
-void stage_remove_tree(const char *path);
 
 #endif

@@ -47,7 +47,7 @@ printf 'processed:\n  keep_for: 1s\nsweep:\n  interval: 1d\n' >"$CANCEL_CONFIG"
 say 'A watcher shows what happens in the spool.'
 cancelwatch >"$work/events" 2>"$work/log" &
 watcher=$!
-until [ -e "$TASK_CANCELLATION_DIR/version" ]; do sleep 0.05; done
+wait_for "$work/log" watching
 
 say 'A worker hashes files, as task report_42; between two files it asks whether it is cancelled.'
 HASH_FOREVER=1 "$worker" report_42 /usr "$work/hashes" 2>"$work/worker" &

@@ -89,20 +89,13 @@ Test(run_kill, a_face_that_is_stopped_loses_nobody)
 	run_expect_all_gone();
 }
 
-/* The shell's child may still be on its way to it. */
-static bool sleeps(void *pid)
-{
-	*(pid_t *)pid = tree_named("sleep");
-	return *(pid_t *)pid != 0;
-}
-
 static void kill_face_with_children(const char *line)
 {
 	struct canary before = {0};
 
 	RUN_START_BY("sh", "-c", line);
 	run_await("ready\n");
-	cr_assert(wait_until(sleeps, &before.pid, PROCESS_TIMEOUT_MS));
+	before.pid = run_await_sleep();
 	cr_assert_eq(kill(run_supervisor(), SIGKILL), 0);
 	run_expect_end(RUN_FAILED);
 	cr_assert(canary_is_untouched(&before), "state %c", tree_state(before.pid));

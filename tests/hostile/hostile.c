@@ -16,17 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A fork takes long there. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SHARE 5
-#else
-#define SHARE 1
-#endif
-
 enum {
-	STORM_FORKS = 1000 / SHARE, /* in all, and then they stay */
+	STORM_FORKS = 1000, /* in all, and then they stay */
 	STORM_WIDTH = 16,           /* alive at once, about */
-	HOPS = 1000 / SHARE,
+	HOPS = 1000,
 	RESPAWNS = 500,
 	NAP_US = 2000,
 	STAY_S = 600, /* longer than any test; where nobody ends it, it does not stay for ever */

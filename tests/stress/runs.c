@@ -14,6 +14,7 @@
  * command is being started.
  */
 #include "environment.h"
+#include "process.h"
 #include "spool_dir.h"
 #include "stress_crew.h"
 #include "stress_run.h"
@@ -281,6 +282,14 @@ static void judge(const struct run *run)
 		    cancel_outcome_text(place.outcome));
 }
 
+/* One that is ending has no mark any more, and is no zombie yet. */
+static bool has_no_child(void *arg)
+{
+	(void)arg;
+	(void)reap();
+	return waitid(P_ALL, 0, NULL, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
+}
+
 /* A run that was told by nobody leaves nobody, alive or dead. */
 static void judge_left(unsigned long strangers_before, unsigned long kills_before)
 {
@@ -292,9 +301,7 @@ static void judge_left(unsigned long strangers_before, unsigned long kills_befor
 	tree_end();
 	crew_expect(canary_is_untouched(&canary), "somebody who has nothing to do with it was touched");
 	canary_end(&canary);
-	(void)reap();
-	errno = 0;
-	crew_expect(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD, "a child is left");
+	crew_expect(wait_until(has_no_child, NULL, PROCESS_TIMEOUT_MS), "a child is left");
 	crew_expect(strangers - strangers_before <= kills - kills_before,
 		    "%lu processes were left for somebody else to wait for, and %lu were killed",
 		    strangers - strangers_before, kills - kills_before);

@@ -112,6 +112,20 @@ pid_t run_command(void)
 	return child_of(run_supervisor(), NULL);
 }
 
+static bool sleeps(void *pid)
+{
+	*(pid_t *)pid = tree_named("sleep");
+	return *(pid_t *)pid != 0;
+}
+
+pid_t run_await_sleep(void)
+{
+	pid_t pid;
+
+	cr_assert(wait_until(sleeps, &pid, PROCESS_TIMEOUT_MS), "nobody sleeps: %s", tree_text());
+	return pid;
+}
+
 struct in_state {
 	pid_t pid;
 	char state;

@@ -62,6 +62,9 @@ void run_await_file(const char *name);
 pid_t run_supervisor(void);
 pid_t run_command(void);
 
+/* Wait until somebody of the test's is `sleep`: a shell's child may still be on its way to it. */
+pid_t run_await_sleep(void);
+
 /* Wait until a process is in that state of /proc. */
 void run_await_state(pid_t pid, char state);
 

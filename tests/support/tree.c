@@ -333,26 +333,38 @@ pid_t tree_named(const char *name)
 	return sought.pid;
 }
 
-struct zombies {
+struct children {
 	pid_t parent;
-	int count;
+	int all, zombies;
 };
 
-static void visit_zombie(void *arg, pid_t pid)
+static void visit_child(void *arg, pid_t pid)
 {
-	struct zombies *zombies = arg;
+	struct children *children = arg;
 	struct stat_line line;
 
-	if (read_stat(pid, &line) && line.state == 'Z' && line.parent == zombies->parent)
-		zombies->count++;
+	if (!read_stat(pid, &line) || line.parent != children->parent)
+		return;
+	children->all++;
+	children->zombies += line.state == 'Z';
+}
+
+static struct children count_children(pid_t parent)
+{
+	struct children children = {.parent = parent};
+
+	for_each_process(visit_child, &children);
+	return children;
+}
+
+int tree_children(pid_t parent)
+{
+	return count_children(parent).all;
 }
 
 int tree_zombies(pid_t parent)
 {
-	struct zombies zombies = {.parent = parent};
-
-	for_each_process(visit_zombie, &zombies);
-	return zombies.count;
+	return count_children(parent).zombies;
 }
 
 /* --- canary ---------------------------------------------------------------------------------------- */

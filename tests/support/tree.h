@@ -36,7 +36,8 @@ void tree_end(void);
 pid_t tree_child(pid_t parent, const char *name);
 pid_t tree_named(const char *name);
 
-/* How many of its children have ended, and wait for it to notice. */
+/* How many children it has, dead ones included; and how many have ended, and wait for it to notice. */
+int tree_children(pid_t parent);
 int tree_zombies(pid_t parent);
 
 /* Its state in /proc ('R', 'S', 'T', 'Z', ...); 0: it is gone. */

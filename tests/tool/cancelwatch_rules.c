@@ -520,8 +520,7 @@ Test(cancelwatch_rules, another_look_at_everything_fires_nothing_again)
 	cr_assert_eq(rename(tool_dir.path, tool_path("away")), 0);
 	ask("other");
 	await_decided("other", "stopped");
-	cr_assert_eq(rename(tool_dir.path, tool_path("gone")), 0);
-	cr_assert_eq(rename(tool_path("away"), tool_dir.path), 0);
+	cr_assert_eq(renameat2(AT_FDCWD, tool_path("away"), AT_FDCWD, tool_dir.path, RENAME_EXCHANGE), 0);
 	watching_await(" rescanned ");
 	ask("another");
 	await_decided("another", "stopped");
@@ -675,13 +674,13 @@ Test(cancelwatch_rules, no_more_commands_of_a_rule_run_at_once_than_it_says)
 
 Test(cancelwatch_rules, a_command_whose_time_is_over_is_ended_with_all_that_came_of_it)
 {
-	start("rules: [{match: '*', timeout: 1s, retry: 0, exec: [sh, -c, '" STUBBORN "', sh]}]\n");
+	start("rules: [{match: '*', timeout: 3s, retry: 0, exec: [sh, -c, '" STUBBORN "', sh]}]\n");
 	ask("task_1");
 	await_lines("pids", 3);
 	await_decided("task_1", "failed");
 	expect_all_gone("pids");
 	watching_stop(SIGTERM);
-	tool_expect_in(watching.out, ": sh was ended, its time of 1s was over\n");
+	tool_expect_in(watching.out, ": sh was ended, its time of 3s was over\n");
 }
 
 Test(cancelwatch_rules, sigterm_ends_commands_and_leaves_their_requests_pending)
@@ -769,8 +768,9 @@ Test(cancelwatch_rules, a_lock_that_is_not_let_go_keeps_it_from_deciding_and_not
 	await_log("for task_1: sh exited with 0");
 	/* It does not wait until the lock is given up on. */
 	cr_assert_eq(kill(watching.pid, SIGTERM), 0);
-	cr_assert(process_wait(&watching, CANCEL_LOCK_WAIT_MS / 2));
+	cr_assert(process_wait(&watching, PROCESS_TIMEOUT_MS));
 	cr_assert_eq(watching.exit_code, 0);
+	cr_assert_null(strstr(watching.err, "cannot decide"), "%s", watching.err);
 	process_free(&holder);
 	expect_pending("task_1");
 }
@@ -901,7 +901,7 @@ static long status_kb(const char *field)
 
 static bool all_are_processed(void *arg)
 {
-	return tool_count("processed") >= *(int *)arg;
+	return tool_count("processed") >= *(int *)arg && tool_count("pending") == 0;
 }
 
 /* More than is kept in mind, half of it there before the start: all are found, each is run once. */
@@ -1295,7 +1295,8 @@ Test(cancelwatch_rules, a_queue_of_task_spooler_that_gives_no_answer_decides_not
 		   "socket.socket(socket.AF_UNIX).bind(os.environ[\"TS_SOCKET\"])'");
 	tool_expect_exit(0);
 	start(example("task-spooler"));
-	await_log("tsp-0: sh exited with 1 after 0.0 s: The server didn't come up.; next try in 1s\n");
+	await_log("tsp-0: sh exited with 1 after ");
+	await_log(" s: The server didn't come up.; next try in 1s\n");
 	watching_stop(SIGTERM);
 	expect_pending("tsp-0");
 }

@@ -209,6 +209,7 @@ Test(cancelwatch_tasks, reports_no_request_for_a_member)
 	watching_start(WORDS(CANCELWATCH, "watch"));
 	ask("tenant_acme");
 	watching_await(" decided task_7 ");
+	watching_await(" requested tenant_acme ");
 	watching_stop(SIGTERM);
 	expect_end(worker);
 	cr_assert_eq(watching_occurrences(watching.out, " requested tenant_acme "), 1, "%s", watching.out);
@@ -222,6 +223,7 @@ Test(cancelwatch_tasks, json_has_the_group)
 	watching_start(WORDS(CANCELWATCH, "watch", "--json"));
 	ask("tenant_acme");
 	watching_await("\"decided\"");
+	watching_await("\"requested\"");
 	watching_stop(SIGTERM);
 	expect_end(worker);
 	watching_python(

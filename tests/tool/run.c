@@ -71,8 +71,10 @@ Test(run, two_dashes_before_the_command_may_be_left_out_and_its_options_are_its_
 /* No end of a child may be missed, however early it comes. */
 Test(run, a_hundred_commands_that_end_at_once)
 {
-	tool_shell("for i in $(seq 100); do " RUN_BINARY " run task -- true || exit; done");
-	tool_expect(0, "", "");
+	for (int i = 0; i < 10; i++) {
+		tool_shell("for i in $(seq 10); do " RUN_BINARY " run task -- true || exit; done");
+		tool_expect(0, "", "");
+	}
 	cr_assert_eq(tool_count("runs"), 0, "a lease was left");
 }
 
@@ -80,7 +82,7 @@ Test(run, what_a_command_left_in_the_background_is_left_alone)
 {
 	RUN(SOON, "task", "--", "sh", "-c", "sleep 1000 >&- 2>&- & sleep 1000 >&- 2>&- & exit 4");
 	tool_expect(4, "", "");
-	cr_assert_eq(tree_count(NULL), 2, "%s", tree_text());
+	cr_assert(tree_wait(NULL, 2), "%s", tree_text());
 }
 
 Test(run, no_control_group_is_left)

@@ -99,8 +99,10 @@ Test(run_adverse, a_full_standard_error_holds_up_no_sigterm)
 /* DESIGN.md, invariant 45 */
 Test(run_adverse, a_full_standard_error_saves_nobody_from_the_death_of_the_face)
 {
-	WITH_FULL("2", LATER, "-t", "100ms", "task", "--", "perl", "-e",
-		  "$| = 1; $SIG{TERM} = sub { print \"got\\n\" }; sleep 1 while 1");
+	WITH_FULL("2", LATER, "task", "--", "perl", "-e",
+		  "$| = 1; $SIG{TERM} = sub { print \"got\\n\" }; print \"ready\\n\"; sleep 1 while 1");
+	run_await("ready\n");
+	run_ask("task");
 	/* By then the line has been said, or dropped. */
 	run_await("got\n");
 	send_to_run(SIGKILL);
@@ -210,7 +212,7 @@ static void expect_hook_gone(const char *detail)
 Test(run_adverse, what_a_hook_leaves_is_gone_where_the_command_never_started)
 {
 	run_ask("task");
-	RUN(SOON, "--on-cancel", "echo hook; sleep 1000 & setsid sleep 1000 & exit 0", "task", "--", "true");
+	RUN(LATER, "--on-cancel", "echo hook; sleep 1000 & setsid sleep 1000 & exit 0", "task", "--", "true");
 	expect_hook_gone("never started");
 }
 
@@ -223,7 +225,7 @@ Test(run_adverse, what_a_hook_leaves_that_took_too_long_is_gone)
 
 Test(run_adverse, what_a_hook_leaves_is_gone_between_two_tries)
 {
-	RUN_START(SOON, "--on-cancel", "echo hook; " HOSTILE " session & sleep 1000 & exit 0", "--retries",
+	RUN_START(LATER, "-s", "KILL", "--on-cancel", "echo hook; " HOSTILE " session & sleep 1000 & exit 0", "--retries",
 		  "5", "--retry-interval", "1h", "task", "--", "false");
 	run_await_err("next try in 1h\n");
 	run_ask("task");

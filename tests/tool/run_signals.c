@@ -136,10 +136,16 @@ Test(run_signals, what_the_command_sends_to_its_group_does_not_come_back)
 
 Test(run_signals, a_request_after_sigterm_finds_the_truth)
 {
-	RUN_START("--grace", "1s", "task", "--", HOSTILE);
+	pid_t supervisor;
+
+	RUN_START(SOON, "task", "--", HOSTILE);
 	run_await("ready\n");
+	supervisor = run_supervisor();
+	cr_assert_eq(kill(supervisor, SIGSTOP), 0);
+	run_await_state(supervisor, 'T');
 	send_to_run(SIGTERM);
 	run_ask("task");
+	cr_assert_eq(kill(supervisor, SIGCONT), 0);
 	run_finish();
 	/* It was noticed, or came too late: both are told as they were. */
 	if (tool.exit_code == RUN_CANCELLED)

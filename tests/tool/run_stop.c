@@ -175,8 +175,7 @@ Test(run_stop, children_that_were_there_before_us_are_not_touched)
 		     "env --block-signal sleep 1000 & exec " RUN_BINARY " run --grace 200ms task -- " HOSTILE
 		     " child orphan");
 	run_await("ready\n");
-	before.pid = tree_named("sleep");
-	cr_assert_neq(before.pid, 0);
+	before.pid = run_await_sleep();
 	run_ask("task");
 	run_expect_end(RUN_CANCELLED);
 	cr_assert(canary_is_untouched(&before), "state %c", tree_state(before.pid));

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,19 +207,23 @@ static void mount_small(void)
 Test(run_usage, on_a_full_disk_the_command_is_stopped_and_the_request_stays_pending)
 {
 	char spool[128];
+	pid_t supervisor;
 
 	mount_small();
 	(void)snprintf(spool, sizeof(spool), "%s/spool", tool_path("small"));
 	(void)strcpy(tool_dir.path, spool);
-	tool_run(WORDS(CANCELREQ, "-q", "--spool", spool, "--after", "1s", "task"), NULL);
-	tool_expect_exit(0);
 	RUN_START(LATER, "--spool", spool, "task", "--", WAITING);
 	run_await("ready\n");
+	supervisor = run_supervisor();
+	cr_assert_eq(kill(supervisor, SIGSTOP), 0);
+	run_await_state(supervisor, 'T');
+	run_ask("task");
 	tool_run(WORDS("sh", "-c",
 		       "exec 2>/dev/null; cd $1; cat /dev/zero > ballast; i=0; while : > $i; do i=$((i+1)); "
 		       "done",
 		       "sh", tool_path("small")),
 		 NULL);
+	cr_assert_eq(kill(supervisor, SIGCONT), 0);
 	run_expect_end(RUN_CANCELLED);
 	tool_expect_in(tool.err, "No space left on device");
 	run_expect_pending("task");

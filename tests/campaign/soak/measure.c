@@ -17,7 +17,7 @@
 enum {
 	MEASURED_MAX = 8,
 	LOOKS_MAX = 2000,
-	LOOKS_MIN = 12,
+	LOOKS_MIN = 120, /* a third is a time in which everybody does something else now and then */
 };
 
 #if defined(__SANITIZE_ADDRESS__)

@@ -131,10 +131,9 @@ static void publish_when_told(const struct opening *opening, int line_fd)
 
 static void end_opening(struct opening *opening)
 {
-	struck_disarm();
-	atomic_store(opening->calls, struck_count());
-	if (!struck_was())
+	if (struck_claim())
 		have_it_published(opening);
+	atomic_store(opening->calls, struck_count());
 }
 
 static void on_event(void *arg, const struct cancel_event *event)

@@ -27,15 +27,20 @@ static struct {
 	void *arg;
 } struck;
 
+bool struck_claim(void)
+{
+	atomic_store(&struck.is_armed, false);
+	return !atomic_exchange(&struck.was, true);
+}
+
 static void strike(void)
 {
 	if (!atomic_load(&struck.is_armed))
 		return;
 	if (atomic_fetch_add(&struck.count, 1) + 1 != struck.nth)
 		return;
-	atomic_store(&struck.was, true);
-	atomic_store(&struck.is_armed, false);
-	struck.blow(struck.arg);
+	if (struck_claim())
+		struck.blow(struck.arg);
 }
 
 void struck_arm(unsigned nth, void (*blow)(void *arg), void *arg)
@@ -51,16 +56,6 @@ void struck_arm(unsigned nth, void (*blow)(void *arg), void *arg)
 unsigned struck_count(void)
 {
 	return atomic_load(&struck.count);
-}
-
-bool struck_was(void)
-{
-	return atomic_load(&struck.was);
-}
-
-void struck_disarm(void)
-{
-	atomic_store(&struck.is_armed, false);
 }
 
 /* --- the clock ---------------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@
 /* Before the `nth` call from now on, once, call blow(arg); 0: never, they are only counted. */
 void struck_arm(unsigned nth, void (*blow)(void *arg), void *arg);
 unsigned struck_count(void);
-/* It has been called, or is: in a child of fork() too, where nothing is counted any more. */
-bool struck_was(void);
-void struck_disarm(void);
+/* Who gets true calls it; nobody else does from here on. False: it has been called, or is, in a child of fork() too,
+ * where nothing is counted any more. */
+bool struck_claim(void);
 
 /* From here on this process, and whoever is forked, share a wall clock that can be stepped. Aborts without
  * memory. */

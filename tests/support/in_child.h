@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -30,6 +31,12 @@
 		}                                                                                        \
 	} while (0)
 
+/* Was it ended by its alarm, and is to be forked once more? */
+static inline bool child_hung(int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+}
+
 static inline int status_of_child(int (*job)(void))
 {
 	int status;
@@ -45,15 +52,21 @@ static inline int status_of_child(int (*job)(void))
 	return status;
 }
 
-/* Do it in a child, which must end with 0. */
-static inline void expect_in_child(int (*job)(void))
+/* Do it in a child; what it ended with. */
+static inline int result_in_child(int (*job)(void))
 {
 	int status = status_of_child(job);
 
-	for (int attempt = 1; attempt < CHILD_ATTEMPTS && WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM; attempt++)
+	for (int attempt = 1; attempt < CHILD_ATTEMPTS && child_hung(status); attempt++)
 		status = status_of_child(job);
 	cr_assert(!WIFSIGNALED(status), "the child was ended by signal %d", WTERMSIG(status));
-	cr_assert_eq(WEXITSTATUS(status), 0);
+	return WEXITSTATUS(status);
+}
+
+/* The same, and it must end with 0. */
+static inline void expect_in_child(int (*job)(void))
+{
+	cr_assert_eq(result_in_child(job), 0);
 }
 
 #endif

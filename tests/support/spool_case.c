@@ -1,5 +1,6 @@
 #include "spool_case.h"
 
+#include "in_child.h"
 #include "spool_dir.h"
 
 #include <dirent.h>
@@ -268,26 +269,24 @@ static void become(uid_t uid)
 		_exit(CHILD_FAILED);
 }
 
-static pid_t start_child(uid_t uid, int (*act)(void *arg), void *arg, int go_fd)
-{
-	pid_t pid = fork();
-	char byte;
-
-	cr_assert(pid >= 0, "cannot fork");
-	if (pid > 0)
-		return pid;
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	become(uid);
-	if (go_fd >= 0 && read(go_fd, &byte, 1) < 0)
-		_exit(CHILD_FAILED);
-	_exit(act(arg));
-}
-
-static int result_of(pid_t pid)
+static int status_of_child_as(uid_t uid, int (*act)(void *arg), void *arg)
 {
 	int status;
+	pid_t pid = fork();
 
+	cr_assert(pid >= 0, "cannot fork");
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)alarm(2 * CHILD_TIMEOUT_S); /* not all can be done again, so one that is slow is waited for */
+		become(uid);
+		_exit(act(arg));
+	}
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static int result_of(int status)
+{
 	cr_assert(WIFEXITED(status), "a child was ended by signal %d", WTERMSIG(status));
 	cr_assert_neq(WEXITSTATUS(status), CHILD_FAILED, "a child could not begin");
 	return WEXITSTATUS(status);
@@ -295,7 +294,11 @@ static int result_of(pid_t pid)
 
 int in_child_as(uid_t uid, int (*act)(void *arg), void *arg)
 {
-	return result_of(start_child(uid, act, arg, -1));
+	int status = status_of_child_as(uid, act, arg);
+
+	for (int attempt = 1; attempt < CHILD_ATTEMPTS && child_hung(status); attempt++)
+		status = status_of_child_as(uid, act, arg);
+	return result_of(status);
 }
 
 void in_children(int count, int (*act)(void *arg), void *arg, int results[])
@@ -318,8 +321,12 @@ void in_children(int count, int (*act)(void *arg), void *arg, int results[])
 	}
 	(void)close(go[0]);
 	(void)close(go[1]);
-	for (int i = 0; i < count; i++)
-		results[i] = result_of(pids[i]);
+	for (int i = 0; i < count; i++) {
+		int status;
+
+		cr_assert_eq(waitpid(pids[i], &status, 0), pids[i]);
+		results[i] = result_of(status);
+	}
 	free(pids);
 }
 

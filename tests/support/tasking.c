@@ -1,5 +1,6 @@
 #include "tasking.h"
 
+#include "in_child.h"
 #include "process.h"
 #include "token_thread.h"
 
@@ -160,6 +161,17 @@ int tasking_begin(const char *task_id)
 	cr_assert_eq(code < 0, begun == before, "a failure sets no task, and a success does");
 	task = begun;
 	return code;
+}
+
+void tasking_begin_in_time(const char *task_id)
+{
+	int code;
+
+	while ((code = tasking_begin(task_id)) == 1) {
+		EXPECT(0, tasking_end(CANCEL_OUTCOME_FINISHED));
+		terms.timeout_ns *= 2;
+	}
+	cr_assert_eq(code, 0, "%s", error.text);
 }
 
 int tasking_begin_run(const char *task_id, const char *run)
@@ -364,8 +376,9 @@ static void work(const char *task_id, const char *run, const char *also, int ord
 	int order;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)alarm(2 * TASKING_PATIENCE_S);
+	(void)alarm(CHILD_TIMEOUT_S);
 	answer(answer_fd, open_and_begin(&own, task_id, run, also));
+	(void)alarm(2 * TASKING_PATIENCE_S);
 	while (read(order_fd, &order, sizeof(order)) == sizeof(order)) {
 		if (order == ORDER_WAIT) {
 			answer(answer_fd, cancel_task_wait(own, TASKING_PATIENCE_S * CANCEL_SECOND));
@@ -390,7 +403,18 @@ static int hear(struct tasking_worker *worker)
 	return result;
 }
 
-void tasking_worker_start(struct tasking_worker *worker, const char *task_id, const char *run,
+static int bury(struct tasking_worker *worker)
+{
+	int status;
+
+	cr_assert_eq(waitpid(worker->pid, &status, 0), worker->pid);
+	(void)close(worker->order_fd);
+	(void)close(worker->answer_fd);
+	return status;
+}
+
+/* False: it is gone. */
+static bool worker_begins(struct tasking_worker *worker, const char *task_id, const char *run,
 			  const char *also)
 {
 	int orders[2], answers[2];
@@ -407,7 +431,17 @@ void tasking_worker_start(struct tasking_worker *worker, const char *task_id, co
 	(void)close(answers[1]);
 	worker->order_fd = orders[1];
 	worker->answer_fd = answers[0];
-	worker->begun = hear(worker);
+	return read(worker->answer_fd, &worker->begun, sizeof(worker->begun)) == sizeof(worker->begun);
+}
+
+void tasking_worker_start(struct tasking_worker *worker, const char *task_id, const char *run,
+			  const char *also)
+{
+	bool begins = worker_begins(worker, task_id, run, also);
+
+	for (int attempt = 1; attempt < CHILD_ATTEMPTS && !begins && child_hung(bury(worker)); attempt++)
+		begins = worker_begins(worker, task_id, run, also);
+	cr_assert(begins, "the worker is gone");
 }
 
 static void order(struct tasking_worker *worker, int number)
@@ -421,15 +455,6 @@ static int command(struct tasking_worker *worker, int number)
 	return hear(worker);
 }
 
-static void bury(struct tasking_worker *worker)
-{
-	int status;
-
-	cr_assert_eq(waitpid(worker->pid, &status, 0), worker->pid);
-	(void)close(worker->order_fd);
-	(void)close(worker->answer_fd);
-}
-
 int tasking_worker_wait(struct tasking_worker *worker)
 {
 	return command(worker, ORDER_WAIT);
@@ -439,7 +464,7 @@ int tasking_worker_end(struct tasking_worker *worker, enum cancel_outcome outcom
 {
 	int result = command(worker, (int)outcome);
 
-	bury(worker);
+	(void)bury(worker);
 	return result;
 }
 
@@ -460,12 +485,12 @@ int tasking_worker_go_on(struct tasking_worker *worker)
 
 	cr_assert_eq(kill(worker->pid, SIGCONT), 0);
 	result = hear(worker);
-	bury(worker);
+	(void)bury(worker);
 	return result;
 }
 
 void tasking_worker_kill(struct tasking_worker *worker)
 {
 	cr_assert_eq(kill(worker->pid, SIGKILL), 0);
-	bury(worker);
+	(void)bury(worker);
 }

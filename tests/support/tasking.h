@@ -64,6 +64,9 @@ int tasking_close(void);
 
 /* Begin a task as `terms` say; the result of cancel_task_begin, the task in `task`. */
 int tasking_begin(const char *task_id);
+/* Begin one that has a deadline, before that; asserts that it worked. The time it has is in `terms`, and is made longer
+ * where it was over before it had begun. */
+void tasking_begin_in_time(const char *task_id);
 /* Begin a run of it. */
 int tasking_begin_run(const char *task_id, const char *run);
 /* Begin one that listens to a further id. */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum {
-	THREADS_TIMEOUT_MS = 2000,
+	PF_EXITING = 0x4, /* of the kernel's flags */
 };
 
 static void give_up(const char *what)
@@ -39,31 +39,41 @@ void token_thread_start(struct token_thread *thread, token_job *job, void *arg)
 		give_up("pthread_create");
 }
 
-/* The letter that the kernel has for what it does, which stands behind its name in brackets. */
-static char state_of(pid_t id)
+/* What the kernel says of a thread. */
+struct standing {
+	char state; /* '?': there is none */
+	unsigned flags;
+};
+
+/* It stands behind the name in brackets. */
+static struct standing standing_of(const char *id)
 {
+	struct standing standing = {'?', PF_EXITING};
 	char path[64], text[512];
 	const char *behind_name;
 	size_t length;
 	FILE *file;
 
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)id);
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%.16s/stat", id);
 	file = fopen(path, "re");
 	if (!file)
-		return '?';
+		return standing;
 	length = fread(text, 1, sizeof(text) - 1, file);
 	(void)fclose(file);
 	text[length] = '\0';
 	behind_name = strrchr(text, ')');
-	return behind_name && behind_name[1] ? behind_name[2] : '?';
+	if (behind_name)
+		(void)sscanf(behind_name, ") %c %*d %*d %*d %*d %*d %u", &standing.state, &standing.flags);
+	return standing;
 }
 
 static bool sleeps_or_has_ended(void *arg)
 {
 	struct token_thread *thread = arg;
-	pid_t id = atomic_load(&thread->id);
+	char id[16];
 
-	return atomic_load(&thread->has_ended) || (id && state_of(id) == 'S');
+	(void)snprintf(id, sizeof(id), "%d", (int)atomic_load(&thread->id));
+	return atomic_load(&thread->has_ended) || standing_of(id).state == 'S';
 }
 
 bool token_thread_falls_asleep(struct token_thread *thread)
@@ -85,7 +95,17 @@ int token_thread_join(struct token_thread *thread)
 	return thread->result;
 }
 
-static int count_entries(const char *path)
+static bool is_shown(const char *name)
+{
+	return name[0] != '.';
+}
+
+static bool is_alive(const char *name)
+{
+	return is_shown(name) && !(standing_of(name).flags & PF_EXITING);
+}
+
+static int count_entries(const char *path, bool (*counts)(const char *name))
 {
 	DIR *stream = opendir(path);
 	struct dirent *entry;
@@ -94,14 +114,14 @@ static int count_entries(const char *path)
 	if (!stream)
 		give_up(path);
 	while ((entry = readdir(stream)))
-		count += entry->d_name[0] != '.';
+		count += counts(entry->d_name);
 	(void)closedir(stream);
 	return count;
 }
 
 int token_count_threads(void)
 {
-	return count_entries("/proc/self/task");
+	return count_entries("/proc/self/task", is_alive);
 }
 
 static bool are_so_many(void *count)
@@ -111,11 +131,11 @@ static bool are_so_many(void *count)
 
 bool token_threads_become(int count)
 {
-	return wait_until(are_so_many, &count, THREADS_TIMEOUT_MS);
+	return wait_until(are_so_many, &count, PROCESS_TIMEOUT_MS);
 }
 
 /* Without the one that looks. */
 int token_count_descriptors(void)
 {
-	return count_entries("/proc/self/fd") - 1;
+	return count_entries("/proc/self/fd", is_shown) - 1;
 }

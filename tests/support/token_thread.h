@@ -32,12 +32,12 @@ bool token_thread_has_ended(struct token_thread *thread);
 /* Wait until it has ended; what its job returned. */
 int token_thread_join(struct token_thread *thread);
 
-/* How many threads this process has, Criterion's own among them, and how many open descriptors. */
+/* How many threads this process has, Criterion's own among them, but not one that was joined, and how many open
+ * descriptors. */
 int token_count_threads(void);
 int token_count_descriptors(void);
 
-/* Wait until there are so many threads; false: there never are. One that was joined is still seen for a
- * moment. */
+/* Wait until there are so many threads; false: there never are. */
 bool token_threads_become(int count);
 
 #endif

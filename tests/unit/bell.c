@@ -28,6 +28,7 @@ enum {
 	MANY = 170, /* more than one futex_waitv(2) takes */
 	LOOKS_FIRST = 100,
 	BRIEFLY_S = 15, /* well below CANCEL_ROUND_MAX_MS */
+	FALLS_ASLEEP_S = BRIEFLY_S / 3,
 	UNDER_FIRE_NS = 400 * 1000 * 1000,
 	DESCRIPTORS = 1024,
 };
@@ -359,26 +360,34 @@ static int wait_briefly(void *arg)
 }
 
 /* Past the looks that come first: what happens meanwhile is none of its business. */
-static void let_sleep(struct token_thread *waiter)
+static bool falls_asleep_for_good(struct token_thread *waiter)
 {
-	for (int i = 0; i < LOOKS_FIRST; i++) {
-		cr_assert(token_thread_falls_asleep(waiter));
+	for (int i = 0; i < LOOKS_FIRST && token_thread_falls_asleep(waiter); i++)
 		tasking_decide("noise", NULL, CANCEL_OUTCOME_STOPPED);
-	}
-	cr_assert(token_thread_falls_asleep(waiter));
+	return token_thread_falls_asleep(waiter);
 }
 
-static void sleep_in(struct token_thread *waiter)
+/* One that took long to fall asleep has too little time left: then there is another. */
+static void sleep_in(struct token_thread *waiter, token_job *job)
 {
-	token_thread_start(waiter, wait_briefly, task);
-	let_sleep(waiter);
+	int64_t before_ns = cancel_clock_now_ns();
+	bool sleeps;
+
+	token_thread_start(waiter, job, task);
+	sleeps = falls_asleep_for_good(waiter);
+	if (cancel_clock_now_ns() - before_ns > FALLS_ASLEEP_S * CANCEL_SECOND) {
+		(void)token_thread_join(waiter);
+		sleep_in(waiter, job);
+		return;
+	}
+	cr_assert(sleeps);
 }
 
 static void expect_woken_by(const struct tasking_way *way, void (*act)(void))
 {
 	struct token_thread waiter;
 
-	sleep_in(&waiter);
+	sleep_in(&waiter, wait_briefly);
 	act();
 	cr_assert_eq(token_thread_join(&waiter), 1, "not woken %s", tasking_way_text(way));
 }
@@ -461,7 +470,7 @@ TASKING_TEST(bell, a_look_that_failed_when_it_rang_is_made_again_soon)
 		return;
 	open_beside_a_liar(way);
 	EXPECT(0, tasking_begin("a"));
-	sleep_in(&waiter);
+	sleep_in(&waiter, wait_briefly);
 	take_all_descriptors();
 	cr_assert_eq(in_child_as(0, ask_a_where_there_are_some, NULL), 0);
 	cr_assert(wait_until(was_told, NULL, PROCESS_TIMEOUT_MS));
@@ -519,7 +528,7 @@ TASKING_TEST(bell, it_wakes_who_listens_to_very_many)
 	}
 	for (int i = 0; i < MANY; i += 17) {
 		task = tasks[i];
-		sleep_in(&waiter);
+		sleep_in(&waiter, wait_briefly);
 		(void)snprintf(id, sizeof(id), "many_%d", i);
 		tasking_ask(id);
 		cr_assert_eq(token_thread_join(&waiter), 1, "task %d", i);
@@ -550,8 +559,7 @@ TASKING_TEST(bell, it_wakes_who_waits_for_very_many)
 		EXPECT(0, tasking_begin(id));
 		all[i] = task;
 	}
-	token_thread_start(&waiter, wait_for_all, NULL);
-	let_sleep(&waiter);
+	sleep_in(&waiter, wait_for_all);
 	tasking_ask(id);
 	cr_assert_eq(token_thread_join(&waiter), MANY - 1);
 	cancel_watch_close(liar);
@@ -566,7 +574,7 @@ TASKING_TEST(bell, it_wakes_for_what_began_meanwhile)
 		return;
 	open_with_nothing_but_the_bell(way);
 	EXPECT(0, tasking_begin("b"));
-	sleep_in(&waiter);
+	sleep_in(&waiter, wait_briefly);
 	EXPECT(0, tasking_begin("a"));
 	tasking_ask("a");
 	cr_assert_eq(cancel_task_wait(task, BRIEFLY_S * CANCEL_SECOND), 1);

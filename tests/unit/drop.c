@@ -314,10 +314,10 @@ Test(drop, repair_an_intake_waits_for_the_names_lock)
 
 	EXPECT(0, lock_take(spool, "a", &lock, &error));
 	put("a.json", "{}");
-	put("b.json", "{}");
 	cr_assert_eq(in_child_as(0, intake_in_child, NULL), 1);
 	cr_assert(there("a.json"));
 	cr_assert_eq(count_in("tmp"), 0);
+	put("b.json", "{}");
 	lock_drop(&lock);
 	EXPECT(0, intake());
 	EXPECT(1, check("a", NULL, NULL));

@@ -794,10 +794,25 @@ static void end_without_room(struct chore *chore)
 	cr_assert_geq(scheduling_await_line(0, "cannot be decided yet"), 0);
 }
 
+static cancel_scheduler_log *noted;
+static struct token_gate second_refusal = TOKEN_GATE_INIT;
+
+/* The ender stops where it has tried for the second time. */
+static void stop_at_the_second(void *arg, enum cancel_log_level level, const char *line)
+{
+	static atomic_int refusals;
+
+	noted(arg, level, line);
+	if (strstr(line, "cannot be decided yet") && atomic_fetch_add(&refusals, 1) == 1)
+		token_gate_pass(&second_refusal);
+}
+
 Test(scheduler, a_request_that_cannot_be_decided_is_decided_when_it_can)
 {
 	struct cancel_scheduled state;
 
+	noted = scheduler_options.log;
+	scheduler_options.log = stop_at_the_second;
 	end_without_room(&chores[0]);
 	cr_assert_eq(scheduling_state("a").status, CANCEL_SCHEDULED_RUNNING);
 	cr_assert(scheduling_state("a").is_cancelled);
@@ -807,7 +822,9 @@ Test(scheduler, a_request_that_cannot_be_decided_is_decided_when_it_can)
 	EXPECT(0, scheduling_submit("c", &chores[2]));
 	(void)scheduling_wait("b");
 	(void)scheduling_wait("c");
+	token_gate_await(&second_refusal, 1);
 	allow_file_sizes(RLIM_INFINITY);
+	token_gate_open(&second_refusal);
 	state = scheduling_wait("a");
 	cr_assert_eq(state.status, CANCEL_SCHEDULED_CANCELLED);
 	EXPECT(CANCEL_LOOKUP_PROCESSED, lookup("a", NULL));
@@ -917,6 +934,7 @@ Test(scheduler, who_waits_learns_how_it_ended_though_nobody_is_kept)
 	scheduling_open();
 	chores[0].gate = &gate;
 	EXPECT(0, scheduling_submit("a", &chores[0]));
+	scheduling_await_calls(&chores[0], 1);
 	for (int i = 0; i < 3; i++) {
 		token_thread_start(&waiters[i].thread, wait_for_a, &waiters[i]);
 		cr_assert(token_thread_falls_asleep(&waiters[i].thread));

@@ -27,6 +27,7 @@ enum {
 	EACH_LOOK = 60, /* the spool is looked at, for two names */
 	CALLS_MAX = 512,
 	SLEEP_MS = 600,
+	ATTEMPTS = 10,
 	LONG_ROUND_SLACK_S = 15,
 	NO_SECCOMP = 77,
 	NO_SYSTEM_CALL = -1,
@@ -315,15 +316,18 @@ TASKING_TEST(task_cost, CANCEL_CHECKPOINT_LOOK_MS_later_a_checkpoint_looks)
 
 TASKING_TEST(task_cost, CANCEL_ROUND_MIN_MS_is_the_shortest_pause_of_a_sleeper)
 {
-	long calls[CALLS_MAX], sleeps;
+	long calls[CALLS_MAX], sleeps = 0;
 
 	if (way->thread || !way->waits)
 		return;
 	manager_options.poll_interval_ms = CANCEL_ROUND_MIN_MS;
-	count_calls(way, wait_for_a_while, calls);
-	sleeps = calls[SYS_futex] + calls[SYS_futex_waitv];
+	/* Who did not get to run slept once. */
+	for (int i = 0; i < ATTEMPTS && sleeps < 2; i++) {
+		count_calls(way, wait_for_a_while, calls);
+		sleeps = calls[SYS_futex] + calls[SYS_futex_waitv];
+		cr_assert_leq(sleeps, counted->elapsed_ns / (CANCEL_ROUND_MIN_MS * NS_PER_MS) + 2);
+	}
 	cr_assert_geq(sleeps, 2, "this test sees nothing");
-	cr_assert_leq(sleeps, counted->elapsed_ns / (CANCEL_ROUND_MIN_MS * NS_PER_MS) + 2);
 }
 
 TASKING_TEST(task_cost, CANCEL_ROUND_MIN_MS_is_the_shortest_that_can_be_asked_for)

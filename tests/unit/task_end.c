@@ -462,7 +462,7 @@ TASKING_TEST(task_end, it_may_be_a_callback_of_its_deadline)
 {
 	tasking_open(way);
 	terms.timeout_ns = 50 * CANCEL_MILLISECOND;
-	EXPECT(0, tasking_begin("a"));
+	tasking_begin_in_time("a");
 	(void)token_callee_add_act(&callees[0], cancel_task_token(task), &calls, 0, end_it, task);
 	if (way->thread)
 		cr_assert(wait_until(it_has_ended, NULL, PROCESS_TIMEOUT_MS));
@@ -686,7 +686,7 @@ TASKING_TEST(task_end, a_deadline_of_one_that_failed_to_end_still_fires)
 {
 	tasking_open(way);
 	terms.timeout_ns = 300 * CANCEL_MILLISECOND;
-	EXPECT(0, tasking_begin("a"));
+	tasking_begin_in_time("a");
 	tasking_ask_at("a", clock_realtime_us() + 3600 * US_PER_S);
 	forbid_writing();
 	EXPECT(-EFBIG, tasking_end(CANCEL_OUTCOME_FINISHED));

@@ -133,7 +133,7 @@ TASKING_TEST(task_wait, a_deadline_ends_a_wait)
 {
 	tasking_open(way);
 	terms.timeout_ns = 40 * CANCEL_MILLISECOND;
-	EXPECT(0, tasking_begin("a"));
+	tasking_begin_in_time("a");
 	cr_assert_eq(cancel_task_wait(task, CANCEL_FOREVER), 1);
 	cr_assert_eq(cancel_token_error(cancel_task_token(task)), -ETIMEDOUT);
 }
@@ -230,7 +230,7 @@ TASKING_TEST(task_wait, a_deadline_of_one_of_them_ends_the_wait)
 	tasking_open(way);
 	begin_many(3);
 	terms.timeout_ns = 30 * CANCEL_MILLISECOND;
-	EXPECT(0, tasking_begin("late"));
+	tasking_begin_in_time("late");
 	tasks[task_count++] = task;
 	cr_assert_eq(cancel_task_wait_any(tasks, task_count, CANCEL_FOREVER), 3);
 }

@@ -73,7 +73,7 @@ Test(token_dispatcher, it_is_started_by_what_needs_it)
 	cr_assert_eq(cancel_dispatcher_stop(), 0);
 	cr_assert_eq(cancel_source_fini(&source), 0);
 	cancel_source_init(&source, NULL);
-	cr_assert_eq(cancel_deadline_set(&deadline, &source, CANCEL_SECOND, NULL), 0);
+	cr_assert_eq(cancel_deadline_set(&deadline, &source, 3600 * CANCEL_SECOND, NULL), 0);
 	cr_assert_eq(token_count_threads(), threads_before + 1);
 	cr_assert_eq(cancel_deadline_stop(&deadline), 1);
 }

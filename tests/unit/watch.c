@@ -25,6 +25,7 @@ enum {
 	PATIENCE_MS = 30000,
 	INSTANCES_MAX = 4096,
 	INTERRUPT_AT = 10,
+	NOBODY_ELSE = 5678, /* a user whose instances no other test uses up */
 };
 
 struct seen_event {
@@ -1181,12 +1182,12 @@ static int be_kept_from_a_drop(void *arg)
 	return 0;
 }
 
-static uid_t other_user(void)
+static uid_t other_user(uid_t user)
 {
 	if (geteuid() != 0)
 		return 0;
-	cr_assert_eq(chown(place_root, SOMEBODY, (gid_t)-1), 0);
-	return SOMEBODY;
+	cr_assert_eq(chown(place_root, user, (gid_t)-1), 0);
+	return user;
 }
 
 Test(watch, used_up_instances_mean_polling_and_nothing_is_missed)
@@ -1196,7 +1197,7 @@ Test(watch, used_up_instances_mean_polling_and_nothing_is_missed)
 	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	limit.rlim_cur = limit.rlim_max; /* the instances are to run out first */
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	cr_assert_eq(in_child_as(other_user(), exhaust_instances, NULL), 0, "the step of that number failed");
+	cr_assert_eq(in_child_as(other_user(NOBODY_ELSE), exhaust_instances, NULL), 0, "the step of that number failed");
 }
 
 static int be_kept_out(void *arg)
@@ -1220,12 +1221,12 @@ static int be_kept_out(void *arg)
 
 Test(watch, a_request_that_cannot_be_read_is_refused_until_it_can)
 {
-	cr_assert_eq(in_child_as(other_user(), be_kept_out, NULL), 0, "the step of that number failed");
+	cr_assert_eq(in_child_as(other_user(SOMEBODY), be_kept_out, NULL), 0, "the step of that number failed");
 }
 
 Test(watch, a_drop_that_could_not_be_taken_in_is_tried_again)
 {
-	cr_assert_eq(in_child_as(other_user(), be_kept_from_a_drop, NULL), 0,
+	cr_assert_eq(in_child_as(other_user(SOMEBODY), be_kept_from_a_drop, NULL), 0,
 		     "the step of that number failed");
 }
 

@@ -285,9 +285,11 @@ static void judge(const struct run *run)
 /* One that is ending has no mark any more, and is no zombie yet. */
 static bool has_no_child(void *arg)
 {
+	siginfo_t info;
+
 	(void)arg;
 	(void)reap();
-	return waitid(P_ALL, 0, NULL, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
 }
 
 /* A run that was told by nobody leaves nobody, alive or dead. */

@@ -105,6 +105,12 @@ static void read_citations(const char *sources, bool numbers[INVARIANTS_MAX])
 	(void)pclose(lines);
 }
 
+Test(design, the_code_is_broken_in_as_many_ways_as_it_says)
+{
+	cr_assert_eq(count_lines("grep -F 'breaks the code in a hundred ways' " SOURCE_DIR "/DESIGN.md"), 1);
+	cr_assert_geq(count_lines("ls " TESTS "campaign/*/mutants/*.patch " TESTS "fuzz/mutants/*.patch"), 100);
+}
+
 Test(design, a_campaign_is_said_to_show_what_it_cites)
 {
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
